@@ -1,0 +1,29 @@
+"""The ground floor: the database, its migrations, rows that are work to do, and the doorbell that says they are there.
+
+The row is the truth. Whoever commits something others wait for says so with `ring_after_commit`; whoever waits looks at the
+rows first, then listens to the `Bell`, then looks again, because a bell may be missed and a row may not.
+"""
+
+from store.bell import Bell, Listener
+from store.engine import Base, Database, UtcDateTime, ring_after_commit, utc_now
+from store.jobs import Job, JobState, claim, enqueue, finish, retry_later, sweep
+from store.migrate import migrate, pending_revisions
+
+__all__ = [
+    "Base",
+    "Bell",
+    "Database",
+    "Job",
+    "JobState",
+    "Listener",
+    "UtcDateTime",
+    "claim",
+    "enqueue",
+    "finish",
+    "migrate",
+    "pending_revisions",
+    "retry_later",
+    "ring_after_commit",
+    "sweep",
+    "utc_now",
+]

@@ -1,0 +1,130 @@
+"""Work to do, as rows with a state.
+
+A job is written in the same transaction as the fact that makes it necessary. A worker claims it by one conditional UPDATE
+("0 rows changed" means another has it), holds it for a lease, and finishes it in the transaction that stores the result. A
+worker that dies leaves a lease that runs out; `sweep` then puts the job back. Handlers must therefore be idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, select, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
+
+from store.engine import Base, UtcDateTime, ring_after_commit, utc_now
+
+LEASE = timedelta(seconds=60)
+
+
+class JobState(StrEnum):
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Job(Base):
+    """One piece of work: `kind` names its handler, `key` is unique in its kind, jobs of one `lane` run one by one, oldest first."""
+
+    __tablename__ = "job"
+    __table_args__ = (
+        UniqueConstraint("kind", "key"),
+        Index("ix_job_state_due_at", "state", "due_at"),
+        Index("ix_job_lane_state", "lane", "state"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    key: Mapped[str] = mapped_column(String(200))
+    lane: Mapped[str] = mapped_column(String(200))
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(10), default=JobState.WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    due_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    leased_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+def topic(kind: str) -> str:
+    """The bell's topic for jobs of `kind`."""
+    return f"job:{kind}"
+
+
+def enqueue(session: Session, kind: str, key: str, payload: Mapping[str, Any], *, lane: str | None = None) -> bool:
+    """Add a job, once per (kind, key); True when it is new. Its lane is its own key unless named."""
+    if session.scalar(select(Job.id).where(Job.kind == kind, Job.key == key)) is not None:
+        return False
+    session.add(Job(kind=kind, key=key, lane=lane or f"{kind}/{key}", payload=dict(payload)))
+    session.flush()
+    ring_after_commit(session, topic(kind))
+    return True
+
+
+def claim(session: Session, kinds: Collection[str], *, lease: timedelta = LEASE) -> Job | None:
+    """Take the oldest due job of `kinds` whose lane is free, for `lease`; None when there is nothing to do."""
+    now = utc_now()
+    earlier = aliased(Job)
+    lane_taken = (
+        select(earlier.id)
+        .where(earlier.lane == Job.lane, earlier.id < Job.id, earlier.state.in_((JobState.WAITING, JobState.RUNNING)))
+        .exists()
+    )
+    candidate = session.scalar(
+        select(Job.id)
+        .where(Job.state == JobState.WAITING, Job.due_at <= now, Job.kind.in_(kinds), ~lane_taken)
+        .order_by(Job.id)
+        .limit(1)
+    )
+    if candidate is None:
+        return None
+    return session.execute(
+        update(Job)
+        .where(Job.id == candidate, Job.state == JobState.WAITING)
+        .values(state=JobState.RUNNING, attempts=Job.attempts + 1, leased_until=now + lease)
+        .returning(Job)
+    ).scalar_one_or_none()
+
+
+def finish(session: Session, job: Job) -> bool:
+    """Mark a claimed job done; False when its lease ran out and another worker took or finished it."""
+    return _leave(session, job, JobState.DONE, error=None)
+
+
+def retry_later(session: Session, job: Job, error: str, *, tries: int = 8) -> JobState:
+    """Put a failed job back with growing delay (2, 4, 8 ... 300 s), or give it up after `tries` attempts."""
+    state = JobState.FAILED if job.attempts >= tries else JobState.WAITING
+    delay = timedelta(seconds=min(2.0**job.attempts, 300.0))
+    _leave(session, job, state, error=error[:2000], due_at=utc_now() + delay)
+    return state
+
+
+def sweep(session: Session) -> int:
+    """Put back every job whose worker died (lease over), ring for all that wait; the number put back."""
+    now = utc_now()
+    back = session.scalars(
+        update(Job)
+        .where(Job.state == JobState.RUNNING, Job.leased_until < now)
+        .values(state=JobState.WAITING, leased_until=None)
+        .returning(Job.id)
+    ).all()
+    for kind in session.scalars(select(Job.kind).where(Job.state == JobState.WAITING, Job.due_at <= now).distinct()):
+        ring_after_commit(session, topic(kind))
+    return len(back)
+
+
+def _leave(session: Session, job: Job, state: JobState, **values: Any) -> bool:
+    changed = session.scalars(
+        update(Job)
+        .where(Job.id == job.id, Job.state == JobState.RUNNING, Job.attempts == job.attempts)
+        .values(state=state, leased_until=None, **values)
+        .returning(Job.id)
+    ).all()
+    if changed:
+        # Its lane is free again: whoever comes next in it may be waiting for just that.
+        ring_after_commit(session, topic(job.kind))
+    return bool(changed)
