@@ -33,8 +33,11 @@ lint: install
 bench: install train
 	@.venv/bin/python -m tests.bench
 
-# Torch is installed first by pip (on a machine without a GPU, a CPU build will do); its CUDA parts never enter the lock.
+# Torch is installed first by pip (where a CPU build is at hand, it takes that); its CUDA parts never enter the lock.
+CUDA = '^(nvidia-[a-z0-9-]+|cuda-[a-z]+|triton)=='
+COMPILE = .venv/bin/uv pip compile -q --no-header --generate-hashes
 lock: .venv/installed
-	.venv/bin/uv pip compile -q --python-version 3.11 --extra dev --generate-hashes --no-emit-package torch pyproject.toml -o requirements.lock \
-		$$(for part in triton cuda-bindings cuda-pathfinder cuda-toolkit $$(sed -n 's/^\(nvidia-[a-z0-9-]*\)==.*/\1/p' requirements.lock); do echo "--no-emit-package $$part"; done)
-	.venv/bin/uv pip compile -q --python-version 3.10 --generate-hashes bot/requirements.in -o bot/requirements.lock
+	$(COMPILE) --python-version 3.11 --extra dev --no-emit-package torch pyproject.toml -o requirements.lock
+	$(COMPILE) --python-version 3.11 --extra dev --no-emit-package torch pyproject.toml -o requirements.lock \
+		$$(grep -oE $(CUDA) requirements.lock | sed 's/==//; s/^/--no-emit-package /')
+	$(COMPILE) --python-version 3.10 bot/requirements.in -o bot/requirements.lock
