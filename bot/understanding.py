@@ -1,0 +1,97 @@
+"""What Rasa is told about a message: our reading of it, in the form of Rasa's `nlu:` endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+FALLBACK = "nlu_fallback"
+_RANKING = 10
+_NOTHING_ELSE = 0.8
+_MOSTLY = 0.5
+_ABOUT_AN_ORDER = frozenset({"order_tracking", "provide_order_number", "provide_email"})
+_COURTESIES = frozenset({"affirm", "deny", "greet", "thanks", "goodbye"})
+_COURTESY_THRESHOLD = 0.8
+_COURTESY_WORDS = 4
+
+
+class EntityReading(Protocol):
+    """As models.Entity."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def start(self) -> int: ...
+    @property
+    def end(self) -> int: ...
+
+
+class Reading(Protocol):
+    """The part of models.ChatReading that the dialogue needs."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def intent(self) -> str: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def ranking(self) -> Sequence[tuple[str, float]]: ...
+    @property
+    def wants_human(self) -> bool: ...
+    @property
+    def wants_human_probability(self) -> float: ...
+    @property
+    def entities(self) -> Sequence[EntityReading]: ...
+
+
+def nlu_response(reading: Reading, threshold: float) -> dict[str, Any]:
+    """The body of `POST /model/parse`.
+
+    A wish for a human goes before everything. A message that is nothing but an order number, an e-mail or a postcode says
+    what it is by itself. Any other intent below `threshold` becomes `nlu_fallback`, unless the message is mostly such an entity,
+    a question about an order that it numbers (all that follows is the request for a proof), or a short courtesy: a yes or a no
+    answers our own question and needs less certainty than a motive.
+    """
+    intent, confidence = reading.intent, reading.confidence
+    if reading.wants_human:
+        intent, confidence = "talk_to_human", reading.wants_human_probability
+    elif (share := _entity_share(reading)) >= _NOTHING_ELSE or (confidence < threshold and share > _MOSTLY):
+        intent = "provide_order_number" if _has_order_number(reading) else "provide_email"
+    elif confidence < threshold and intent in _ABOUT_AN_ORDER and _has_order_number(reading):
+        intent = "provide_order_number"
+    elif confidence < threshold and not _is_courtesy(reading):
+        intent = FALLBACK
+    return {
+        "text": reading.text,
+        "intent": {"name": intent, "confidence": float(confidence)},
+        "intent_ranking": [{"name": name, "confidence": float(p)} for name, p in reading.ranking[:_RANKING]],
+        "entities": [
+            {
+                "entity": entity.kind,
+                "value": entity.value,
+                "start": entity.start,
+                "end": entity.end,
+                "confidence": 1.0,
+                "extractor": "comptoir",
+            }
+            for entity in reading.entities
+        ],
+    }
+
+
+def _entity_share(reading: Reading) -> float:
+    """How much of the message, by letters, is entities."""
+    covered = sum(entity.end - entity.start for entity in reading.entities)
+    return covered / max(len(reading.text.strip()), 1)
+
+
+def _has_order_number(reading: Reading) -> bool:
+    return any(entity.kind == "order_number" for entity in reading.entities)
+
+
+def _is_courtesy(reading: Reading) -> bool:
+    short = len(reading.text.split()) <= _COURTESY_WORDS
+    return reading.intent in _COURTESIES and short and reading.confidence >= _COURTESY_THRESHOLD
