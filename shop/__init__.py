@@ -29,7 +29,18 @@ from shop.orders import (
     view_order,
 )
 from shop.returns import Refusal, ReturnPolicy, create_return, refusal_of
-from shop.tables import Customer, ItemKind, Order, OrderLine, OrderState, Parcel, ParcelState, Return, ReturnState
+from shop.tables import (
+    Customer,
+    ItemKind,
+    Order,
+    OrderLine,
+    OrderState,
+    Parcel,
+    ParcelState,
+    Proof,
+    Return,
+    ReturnState,
+)
 
 __all__ = [
     "DEMO_EMAIL",
@@ -49,6 +60,7 @@ __all__ = [
     "Parcel",
     "ParcelState",
     "ParcelView",
+    "Proof",
     "Refusal",
     "Return",
     "ReturnPolicy",

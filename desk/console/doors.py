@@ -1,0 +1,64 @@
+"""What the console needs of the rest of the house, passed in by whoever wires it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from desk.tables import Conversation, InboundMail
+from store import Database
+
+
+class ComposedMail(Protocol):
+    """A finished reply: `raw` goes to the envelope recipient `recipient`."""
+
+    @property
+    def message_id(self) -> str: ...
+    @property
+    def recipient(self) -> str: ...
+    @property
+    def raw(self) -> bytes: ...
+
+
+class Compose(Protocol):
+    """Write an agent's reply to `mail` as a message; raises ValueError when its address cannot be written to."""
+
+    def __call__(
+        self, conversation: Conversation, mail: InboundMail, agent_name: str, subject: str, text: str
+    ) -> ComposedMail: ...
+
+
+class ContentMistake(Protocol):
+    """What is wrong in an FAQ content file; the message names the remedy."""
+
+    @property
+    def file(self) -> object: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def message(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class ConsoleDoors:
+    """The doors of the console.
+
+    `sent_mails` lists the demo sink's mails (`name`, `at`, `to`, `subject`), newest first, and `sent_mail` gives one raw;
+    both are shown only with `demo`. `html` makes safe HTML of Markdown. `zone` is where agents read the time. At most
+    `streams` browsers are kept informed by an open stream, the others ask every few seconds; `stopping` ends the streams.
+    """
+
+    database: Database
+    compose: Compose
+    content_mistakes: Callable[[], Sequence[ContentMistake]]
+    sent_mails: Callable[[], Sequence[Mapping[str, Any]]]
+    sent_mail: Callable[[str], bytes | None]
+    demo: bool
+    rasa_up: Callable[[], bool]
+    html: Callable[[str], str]
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Paris"))
+    streams: int = 12
+    stopping: threading.Event = field(default_factory=threading.Event)

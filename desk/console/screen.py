@@ -1,0 +1,312 @@
+"""From the desk's rows to what stands on the screen: labels, days, groups of messages, bars. Plain values for the templates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+from markupsafe import Markup
+
+from desk.console.language import Words
+from desk.tables import Actor, Channel, Conversation, EventKind, Owner
+from desk.views import CustomerPanel, Line, MailCase, Row, View
+
+SAME_BREATH = timedelta(minutes=5)
+"""Messages of one author that follow each other within this time stand together under one name."""
+LATE = {Channel.CHAT: timedelta(minutes=5), Channel.MAIL: timedelta(hours=24)}
+"""A wait longer than this is shown as late."""
+WORTH_A_BAR = 0.03
+BARS = 5
+SURE = 0.5
+
+
+@dataclass(frozen=True)
+class ListItem:
+    """One conversation in the list."""
+
+    id: str
+    title: str
+    channel: str
+    language: str
+    motive: str | None
+    subject: str | None
+    last: str
+    last_by: str
+    last_actor: str | None
+    agent: str | None
+    wait: str | None
+    late: bool
+    at: datetime
+    at_text: str
+
+
+@dataclass(frozen=True)
+class Bubble:
+    """One entry of the transcript: `kind` is "day", "message" or "notice"."""
+
+    kind: str
+    number: int = 0
+    at: datetime | None = None
+    time: str = ""
+    author: str = ""
+    actor: str = ""
+    text: str = ""
+    html: Markup | None = None
+    follows: bool = False
+    """The author and time stand already above an earlier message."""
+    buttons: tuple[str, ...] = ()
+    mail: Mapping[str, Any] | None = None
+    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail."""
+    unsent: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    label: str
+    percent: int
+    sure: bool
+
+
+@dataclass(frozen=True)
+class SortingCard:
+    """What triage read in a mail."""
+
+    bars: tuple[Bar, ...]
+    language: str
+    order_numbers: tuple[str, ...]
+    wants_human: bool
+    wants_human_percent: int | None
+    action: str | None
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Composer:
+    """The reply box, or why there is none. `mode` is "write", "claim", "taken" or "take"."""
+
+    mode: str
+    channel: str
+    recipient: str | None = None
+    subject: str = ""
+    text: str = ""
+    drafted: bool = False
+    foreign_language: str | None = None
+    owner: str | None = None
+
+
+def list_item(words: Words, row: Row, now: datetime, me: int) -> ListItem:
+    wait = now - row.waiting_since if row.waiting_since else None
+    speaker = {Actor.CUSTOMER: "", Actor.BOT: words("by.assistant"), Actor.AGENT: words("by.agent")}
+    return ListItem(
+        id=row.id,
+        title=row.name or row.sender_name or row.contact or words("visitor"),
+        channel=row.channel,
+        language=row.language,
+        motive=words.motive(row.motive) if row.motive else None,
+        subject=(row.subject or words("mail.no_subject")) if row.channel == Channel.MAIL else None,
+        last=" ".join(row.last_text.split())[:160],
+        last_by=speaker.get(Actor(row.last_actor), "") if row.last_actor else "",
+        last_actor=row.last_actor,
+        agent=(words("you") if row.agent_id == me else row.agent) if row.owner == Owner.AGENT else None,
+        wait=words.duration(wait) if wait is not None else None,
+        late=wait is not None and wait > LATE[Channel(row.channel)],
+        at=row.updated_at,
+        at_text=words.day_or_time(row.updated_at, now),
+    )
+
+
+def state_of(conversation: Conversation) -> str:
+    """ "queued", "held", "closed", "machine" (mail put before nobody) or "assistant"."""
+    return _state(
+        conversation.owner,
+        conversation.owner == Owner.BOT and conversation.closed_at is not None,
+        conversation.channel,
+    )
+
+
+def bubbles(
+    words: Words,
+    lines: Iterable[Line],
+    previous: Line | None,
+    now: datetime,
+    html: Callable[[str], str],
+    customer: str,
+) -> list[Bubble]:
+    """The transcript's entries. `previous` is the line that stands on the screen already, above these."""
+    shown: list[Bubble] = []
+    for line in lines:
+        day = words.local_day(line.at)
+        if previous is None or words.local_day(previous.at) != day:
+            shown.append(Bubble("day", text=words.day(day, words.local_day(now)), at=line.at))
+        bubble = _message(words, line, html, customer) if line.kind == EventKind.MESSAGE else _notice(words, line)
+        if bubble is None:
+            continue
+        if previous is not None and _same_breath(previous, line, words):
+            bubble = Bubble(**{**bubble.__dict__, "follows": True})
+        shown.append(bubble)
+        previous = line
+    return shown
+
+
+def sorting_card(words: Words, sorting: Mapping[str, Any]) -> SortingCard | None:
+    """What triage read in a mail, None when it has not been read yet."""
+    if not sorting:
+        return None
+    bars = tuple(
+        Bar(words.motive(str(each["motive"])), round(100 * each["probability"]), each["probability"] >= SURE)
+        for index, each in enumerate(sorting.get("motives") or ())
+        if index < BARS and (index == 0 or each["probability"] >= WORTH_A_BAR)
+    )
+    probability = sorting.get("wants_human_probability")
+    action = sorting.get("action")
+    return SortingCard(
+        bars=bars,
+        language=words.language_name(str(sorting.get("language") or "")),
+        order_numbers=tuple(map(str, sorting.get("order_numbers") or ())),
+        wants_human=bool(sorting.get("wants_human")),
+        wants_human_percent=round(100 * probability) if probability is not None else None,
+        action=words.named("action", action) if action else None,
+        reasons=tuple(words.named("reason", reason) for reason in sorting.get("reasons") or ()),
+    )
+
+
+def composer(words: Words, conversation: Conversation, case: MailCase | None, me: int, holder: str | None) -> Composer:
+    """The reply box for agent `me`."""
+    channel = conversation.channel
+    foreign = words.language_name(conversation.language) if conversation.language != words.language else None
+    if conversation.owner == Owner.QUEUE:
+        return Composer("claim", channel)
+    if conversation.owner == Owner.BOT:
+        return Composer("take", channel)
+    if conversation.agent_id != me:
+        return Composer("taken", channel, owner=holder)
+    if case is None:
+        return Composer("write", channel, foreign_language=foreign)
+    subject = case.draft.get("subject") or reply_subject(conversation.subject or "")
+    text = "" if case.answered else case.draft.get("text", "")
+    return Composer("write", channel, conversation.contact, subject, text, bool(text), foreign)
+
+
+def customer_title(words: Words, panel: CustomerPanel) -> str:
+    """What the customer is called: a name only when it is proven."""
+    if panel.customer is not None and panel.proven:
+        return panel.customer.name
+    return panel.contact or words("visitor")
+
+
+@dataclass(frozen=True)
+class SentMail:
+    """One mail of the demo sink, opened. `headers` are pairs of name and value."""
+
+    subject: str
+    headers: tuple[tuple[str, str], ...]
+    text: str
+    raw: str
+
+
+def sent_mail(raw: bytes) -> SentMail:
+    """A mail of ours as its reader sees it (the plain-text part), with the headers that matter and its source."""
+    message = message_from_bytes(raw, policy=policy.default)
+    assert isinstance(message, EmailMessage)
+    body = message.get_body(("plain", "html"))
+    names = ("From", "To", "Date", "Message-ID", "In-Reply-To", "Auto-Submitted", "Content-Language")
+    return SentMail(
+        subject=str(message["Subject"] or ""),
+        headers=tuple((name, str(message[name])) for name in names if message[name]),
+        text=str(body.get_content()) if body is not None else "",
+        raw=raw.decode("utf-8", "replace"),
+    )
+
+
+def views_nav(words: Words, counts: Mapping[View, int], chosen: View) -> list[dict[str, Any]]:
+    return [
+        {"name": view.value, "label": words(f"view.{view}"), "count": counts[view], "chosen": view == chosen}
+        for view in View
+    ]
+
+
+def _state(owner: str, closed: bool, channel: str) -> str:
+    if owner == Owner.QUEUE:
+        return "queued"
+    if owner == Owner.AGENT:
+        return "held"
+    if closed:
+        return "closed"
+    return "machine" if channel == Channel.MAIL else "assistant"
+
+
+def _same_breath(previous: Line, line: Line, words: Words) -> bool:
+    return (
+        previous.kind == line.kind == EventKind.MESSAGE
+        and (previous.actor, previous.agent) == (line.actor, line.agent)
+        and line.at - previous.at < SAME_BREATH
+        and words.local_day(previous.at) == words.local_day(line.at)
+        and "subject" not in line.body
+    )
+
+
+def _message(words: Words, line: Line, html: Callable[[str], str], customer: str) -> Bubble:
+    body = line.body
+    text = str(body.get("text", ""))
+    author = {
+        Actor.CUSTOMER: customer,
+        Actor.BOT: words("assistant"),
+        Actor.AGENT: line.agent or words("agent"),
+    }.get(Actor(line.actor), words("system"))
+    return Bubble(
+        "message",
+        number=line.number,
+        at=line.at,
+        time=words.time(line.at),
+        author=author,
+        actor=line.actor,
+        text=text,
+        html=Markup(html(text)) if line.actor == Actor.BOT else None,
+        buttons=tuple(str(button.get("title", "")) for button in body.get("buttons") or ()),
+        mail=_mail(body) if "mail_id" in body else None,
+        unsent=line.unsent,
+    )
+
+
+def _mail(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": body["mail_id"],
+        "subject": body.get("subject"),
+        "from": body.get("from"),
+        "to": body.get("to"),
+        "quoted": body.get("quoted") or "",
+        "attachments": [str(name) for name in body.get("attachments") or ()],
+    }
+
+
+def _notice(words: Words, line: Line) -> Bubble | None:
+    body = line.body
+    values: dict[str, object] = {"agent": line.agent or "", "position": body.get("position", "")}
+    key = f"notice.{line.kind}"
+    if line.kind == EventKind.ESCALATED:
+        reason = f"notice.escalated.{body.get('reason')}"
+        key = reason if words.has(reason) else key
+    elif line.kind == EventKind.SORTED:
+        motives = (body.get("sorting") or {}).get("motives") or ()
+        if not motives:
+            return None
+        values |= {
+            "motive": words.motive(str(motives[0]["motive"])),
+            "percent": round(100 * motives[0]["probability"]),
+        }
+    return Bubble(
+        "notice",
+        number=line.number,
+        at=line.at,
+        time=words.time(line.at),
+        actor=line.kind,
+        text=words(key, **values),
+    )
+
+
+def reply_subject(subject: str) -> str:
+    return subject if subject.lower().startswith("re:") else f"Re: {subject}".strip()

@@ -1,0 +1,489 @@
+"""The agents' console as a browser sees it."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from apiflask import APIFlask
+from flask import Flask
+from sqlalchemy import func, select
+
+import desk
+import shop
+from desk import Event, EventKind, OutboundMail, Owner
+from desk.console.language import STRINGS_DIR
+from store import Database, Job
+from tests.desk.conftest import Mistake, World
+from tests.desk.scenes import PROMISE, Browser, file_mail, open_chat
+
+Open = Callable[..., Browser]
+
+
+def owner(database: Database, conversation_id: str) -> str:
+    with database.read() as session:
+        return desk.load(session, conversation_id).owner
+
+
+# ---- who may enter
+
+
+def test_nobody_sees_the_desk_without_a_login(browser: Open, database: Database) -> None:
+    chat, visitor = open_chat(database, "secret", queued=True), browser()
+
+    for path in ("/desk/", f"/desk/c/{chat}", "/desk/sent"):
+        response = visitor.client.get(path)
+        assert response.status_code == 302
+        assert response.location.startswith("/desk/login?next=")
+    for path in ("list", "notices", f"conversations/{chat}"):
+        assert visitor.ask(path).status_code == 401
+    assert visitor.client.get("/desk/stream").status_code == 401
+
+
+def test_an_agent_logs_in_and_out(browser: Open) -> None:
+    agent = browser("lea")
+    assert "Léa Fontaine" in agent.look("/desk/")
+
+    agent.client.post("/desk/logout", data={"csrf_token": agent.token})
+
+    assert agent.client.get("/desk/").status_code == 302
+
+
+def test_a_wrong_password_and_an_unknown_login_get_the_same_words(browser: Open) -> None:
+    said = [browser().log_in(login, "wrong") for login in ("lea", "nobody")]
+
+    assert [response.status_code for response in said] == [401, 401]
+    assert all("Identifiant ou mot de passe incorrect." in response.text for response in said)
+
+
+def test_a_deactivated_agent_is_out_at_once(browser: Open, database: Database, agents: tuple[int, int]) -> None:
+    agent = browser("lea")
+    with database.begin() as session:
+        session.get_one(desk.Agent, agents[0]).active = False
+
+    assert agent.ask("list").status_code == 401
+
+
+def test_the_session_cookie_is_closed_to_scripts_and_to_other_sites(browser: Open) -> None:
+    cookie = browser().log_in("lea").headers["Set-Cookie"]
+
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes_to"),
+    [
+        ("/desk/sent", "/desk/sent"),
+        ("/desk/?view=mine", "/desk/?view=mine"),
+        ("https://evil.example/", "/desk/"),
+        ("//evil.example/desk/", "/desk/"),
+        ("/\\evil.example", "/desk/"),
+        ("/desk/\\..\\..", "/desk/"),
+        ("/desk/../admin", "/desk/"),
+        ("javascript:alert(1)", "/desk/"),
+        ("", "/desk/"),
+    ],
+)
+def test_after_the_login_one_stays_at_the_desk(browser: Open, wanted: str, goes_to: str) -> None:
+    assert browser().log_in("lea", next=wanted).location == goes_to
+
+
+@pytest.mark.parametrize("act", ["claim", "take", "release", "close", "reply"])
+def test_nothing_changes_without_a_csrf_token(browser: Open, database: Database, act: str) -> None:
+    chat, agent = open_chat(database, "bonjour", queued=True), browser("lea")
+    agent.token = "forged"
+
+    response = agent.act(chat, act, text="hello", client_id=str(uuid.uuid4()))
+
+    assert response.status_code == 400
+    assert owner(database, chat) == Owner.QUEUE
+
+
+def test_login_and_logout_need_a_csrf_token(browser: Open) -> None:
+    agent = browser("lea")
+    agent.client.post("/desk/logout")
+    assert agent.client.get("/desk/").status_code == 200, "still logged in"
+
+    response = browser().client.post("/desk/login", data={"login": "lea", "password": "x"}, follow_redirects=True)
+    assert "Votre session a expiré" in response.text
+
+
+def test_the_rest_of_the_app_is_asked_for_no_csrf_token(app: Flask) -> None:
+    app.add_url_rule("/api/elsewhere", "elsewhere", lambda: "ok", methods=["POST"])
+
+    assert app.test_client().post("/api/elsewhere").text == "ok"
+
+
+def test_the_console_stands_in_an_api_app_and_stays_out_of_its_document(app: Flask) -> None:
+    api = APIFlask("api", spec_path="/openapi.json")
+    api.register_blueprint(app.blueprints["desk"])
+
+    document = api.test_client().get("/openapi.json").json
+
+    assert document["paths"] == {}
+
+
+def test_pages_forbid_inline_scripts_framing_and_caching(browser: Open) -> None:
+    agent = browser("lea")
+    response = agent.client.get("/desk/")
+
+    policy = response.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "<script>" not in response.text
+    assert " style=" not in response.text
+
+
+# ---- the three panes
+
+
+def test_the_queue_shows_who_waits_and_everything_about_them(browser: Open, database: Database) -> None:
+    case = file_mail(database)
+    page = browser("lea").look(f"/desk/c/{case}")
+
+    for shown in (
+        "Livre abîmé",
+        "camille.martin@example.org",
+        "photo.jpg",
+        "Votre colis est en route",
+        "Article abîmé ou erroné",
+        "93 %",
+        "Non prouvé",
+        shop.DEMO_ORDER,
+        "Colissimo",
+        "Carnet à spirale A5, pointillé",
+    ):
+        assert shown in page
+
+
+def test_a_proven_customer_is_shown_as_such(browser: Open, database: Database) -> None:
+    chat = open_chat(database, "bonjour", queued=True)
+    with database.begin() as session:
+        customer = shop.customer_by_email(session, shop.DEMO_EMAIL)
+        assert customer is not None
+        desk.identify(session, chat, customer.id)
+
+    page = browser("lea").look(f"/desk/c/{chat}")
+
+    assert "Identité prouvée" in page
+    assert "Camille Martin" in page
+    assert "Non prouvé" not in page
+
+
+def test_an_order_that_anybody_may_cite_is_marked(browser: Open, database: Database) -> None:
+    case = file_mail(database, sender="mallory@example.net", reply_to="mallory@example.net")
+
+    page = browser("lea").look(f"/desk/c/{case}")
+
+    assert "Adresse inconnue de la boutique" in page
+    assert "sans preuve qu’elles soient à ce client" in page
+    assert shop.DEMO_ORDER in page
+
+
+def test_the_customers_other_conversations_are_at_hand(browser: Open, database: Database) -> None:
+    first, second = file_mail(database, subject="La première"), file_mail(database, subject="La seconde")
+
+    side = browser("lea").ask(f"conversations/{second}").json["side"]
+
+    assert "La première" in side
+    assert first in side
+
+
+def test_each_conversation_stands_in_its_views(browser: Open, database: Database, agents: tuple[int, int]) -> None:
+    queued = open_chat(database, "en file", queued=True)
+    mine = open_chat(database, "à moi", queued=True)
+    closed = open_chat(database, "close", queued=True)
+    with_bot = open_chat(database, "au robot")
+    machine = file_mail(database, silent=True, sender="mailer-daemon@example.net")
+    open_chat(database)
+    with database.begin() as session:
+        desk.claim_conversation(session, mine, agents[0])
+        desk.claim_conversation(session, closed, agents[0])
+        desk.close(session, closed, agents[0])
+    agent = browser("lea")
+
+    expected = {
+        "queue": {queued},
+        "mine": {mine},
+        "open": {queued, mine},
+        "assistant": {with_bot},
+        "closed": {closed},
+        "machine": {machine},
+    }
+    for view, inside in expected.items():
+        listed = agent.ask(f"list?view={view}").json["list"]
+        assert {each for each in (queued, mine, closed, with_bot, machine) if each in listed} == inside, view
+
+
+def test_hostile_words_stay_words(browser: Open, database: Database) -> None:
+    evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
+    chat = open_chat(database, evil, queued=True)
+    case = file_mail(
+        database, subject=evil, text=evil, quoted=evil, attachments=(evil,), sender=f'"{evil}"@example.org'
+    )
+    agent = browser("lea")
+    agent.act(case, "claim")
+
+    for page in (agent.look(f"/desk/c/{chat}"), agent.look(f"/desk/c/{case}"), agent.look("/desk/?view=mine")):
+        assert "<script>alert" not in page
+        assert "<img src=x" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
+def test_a_long_conversation_is_shown_from_its_end_and_read_backwards(browser: Open, database: Database) -> None:
+    chat = open_chat(database, *(f"message {index:03d}" for index in range(230)), queued=True)
+    agent = browser("lea")
+
+    newest = agent.ask(f"conversations/{chat}").json
+    assert "message 229" in newest["events"]
+    assert "message 000" not in newest["events"]
+    assert newest["earlier"]
+
+    oldest = agent.ask(f"conversations/{chat}?before={newest['first']}").json
+    assert "message 000" in oldest["events"]
+    assert not oldest["earlier"]
+
+
+def test_only_what_is_new_is_sent_again(browser: Open, database: Database) -> None:
+    chat = open_chat(database, "premier", queued=True)
+    agent = browser("lea")
+    last = agent.ask(f"conversations/{chat}").json["last"]
+    with database.begin() as session:
+        desk.post_message(session, chat, str(uuid.uuid4()), "deuxième", wants_human=False, promise=PROMISE)
+
+    news = agent.ask(f"conversations/{chat}?after={last}").json
+
+    assert "deuxième" in news["events"]
+    assert "premier" not in news["events"]
+    assert news["complete"]
+
+
+def test_an_unknown_conversation_is_said_to_be_unknown(browser: Open) -> None:
+    agent = browser("lea")
+
+    assert agent.ask(f"conversations/{uuid.uuid4()}").status_code == 404
+    assert "Cette conversation n’existe pas." in agent.look(f"/desk/c/{uuid.uuid4()}")
+
+
+# ---- acts
+
+
+def test_claiming_answering_and_closing_a_chat(browser: Open, database: Database) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+
+    assert agent.act(chat, "claim").status_code == 200
+    assert agent.reply(chat, "Bonjour, je suis Léa.").status_code == 200
+    assert agent.act(chat, "close").status_code == 200
+
+    with database.read() as session:
+        said = [
+            event.body["text"] for event in desk.events_after(session, chat) if event.actor == "agent" and event.body
+        ]
+        assert said == ["Bonjour, je suis Léa."]
+        assert desk.load(session, chat).owner == Owner.BOT
+
+
+def test_whoever_claims_too_late_is_told_by_whom(browser: Open, database: Database) -> None:
+    chat = open_chat(database, "un humain svp", queued=True)
+    browser("karim").act(chat, "claim")
+
+    late = browser("lea").act(chat, "claim")
+
+    assert late.status_code == 409
+    assert late.json["message"] == "Karim Benali a pris cette conversation avant vous."
+
+
+def test_claiming_twice_is_claiming_once(browser: Open, database: Database) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+
+    assert [agent.act(chat, "claim").status_code for _ in range(2)] == [200, 200]
+
+    with database.read() as session:
+        events = desk.events_after(session, chat)
+    assert [event.kind for event in events].count(EventKind.CLAIMED) == 1
+
+
+def test_nobody_answers_in_a_colleagues_conversation(browser: Open, database: Database) -> None:
+    chat = open_chat(database, "un humain svp", queued=True)
+    browser("karim").act(chat, "claim")
+    lea = browser("lea")
+
+    for response in (lea.reply(chat, "moi aussi"), lea.act(chat, "close"), lea.act(chat, "release")):
+        assert response.status_code == 409
+        assert "Karim Benali" in response.json["message"]
+
+
+def test_releasing_puts_it_back_into_the_queue(browser: Open, database: Database) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+    agent.act(chat, "claim")
+
+    assert agent.act(chat, "release").status_code == 200
+    assert owner(database, chat) == Owner.QUEUE
+
+
+def test_taking_over_from_the_assistant(browser: Open, database: Database) -> None:
+    chat, agent = open_chat(database, "bonjour"), browser("lea")
+
+    assert agent.act(chat, "take").status_code == 200
+
+    assert owner(database, chat) == Owner.AGENT
+    assert agent.reply(chat, "Je prends le relais.").status_code == 200
+
+
+def test_an_answer_sent_twice_is_stored_once(browser: Open, database: Database) -> None:
+    chat, agent, client_id = open_chat(database, "un humain svp", queued=True), browser("lea"), str(uuid.uuid4())
+    agent.act(chat, "claim")
+
+    assert [agent.reply(chat, "Bonjour", client_id).status_code for _ in range(2)] == [200, 200]
+
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(Event).where(Event.client_id == client_id)) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"text": "x"}, {"text": "", "client_id": "no"}, {"text": "x", "client_id": "1"}, {"text": "   "}]
+)
+def test_an_answer_that_is_none_is_refused_in_words(browser: Open, database: Database, body: dict[str, str]) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+    agent.act(chat, "claim")
+
+    response = agent.act(chat, "reply", **body)
+
+    assert response.status_code == 422
+    assert response.json["message"]
+
+
+def test_a_drafted_reply_is_edited_and_leaves_once(browser: Open, database: Database) -> None:
+    case, agent, key = file_mail(database), browser("lea"), str(uuid.uuid4())
+    agent.act(case, "claim")
+    composer = agent.ask(f"conversations/{case}").json["composer"]
+    assert "Bonjour, nous vous renvoyons un exemplaire." in composer
+    assert 'value="Re: Livre abîmé"' in composer
+    assert "camille.martin@example.org" in composer
+
+    for _ in range(2):
+        sent = agent.reply(
+            case, "Un exemplaire neuf part ce soir.", key, subject="Re: Livre abîmé\r\nBcc: x@y", close=True
+        )
+        assert sent.status_code == 200
+
+    with database.read() as session:
+        (mail,) = session.scalars(select(OutboundMail)).all()
+        jobs = session.scalar(select(func.count()).select_from(Job).where(Job.kind == desk.SEND_MAIL))
+    assert mail.recipient == shop.DEMO_EMAIL
+    assert b"Subject: Re: Livre" in mail.raw
+    assert b"\nBcc:" not in mail.raw
+    assert jobs == 1
+    assert owner(database, case) == Owner.BOT
+
+
+def test_the_draft_is_not_offered_again_once_answered(browser: Open, database: Database) -> None:
+    case, agent = file_mail(database), browser("lea")
+    agent.act(case, "claim")
+    agent.reply(case, "Fait.", subject="Re")
+
+    seen = agent.ask(f"conversations/{case}").json
+
+    assert "nous vous renvoyons un exemplaire" not in seen["composer"]
+    assert len(seen["unsent"]) == 1
+    assert 'data-unsent="yes"' in seen["events"]
+
+
+def test_an_address_that_cannot_be_written_to_is_said_to_the_agent(browser: Open, database: Database) -> None:
+    case, agent = file_mail(database, sender="nobody@nowhere", reply_to="nobody@nowhere"), browser("lea")
+    agent.act(case, "claim")
+
+    response = agent.reply(case, "Bonjour", subject="Re")
+
+    assert response.status_code == 422
+    assert "nobody@nowhere" in response.json["message"]
+
+
+# ---- live
+
+
+def test_a_new_conversation_in_the_queue_is_told_within_a_second(app: Flask, browser: Open, database: Database) -> None:
+    agent = browser("lea")
+    response = agent.client.get("/desk/stream", buffered=False)
+    stream = iter(response.response)
+    assert b"event: hello" in next(stream)
+    told: list[tuple[float, bytes]] = []
+    reading = threading.Thread(target=lambda: told.append((time.monotonic(), next(stream))))
+    reading.start()
+
+    chat = open_chat(database, "un humain svp", queued=True)
+    committed = time.monotonic()
+    reading.join(5)
+    response.close()
+
+    assert told[0][0] - committed < 1.0
+    assert chat in told[0][1].decode()
+    assert json.loads(told[0][1].decode().split("data: ")[1])["queue"] is True
+
+
+def test_when_no_stream_is_free_the_browser_is_told_to_ask(database: Database, browser: Open) -> None:
+    agent = browser("lea")
+    open_streams = [agent.client.get("/desk/stream", buffered=False) for _ in range(12)]
+
+    assert agent.client.get("/desk/stream").status_code == 503
+
+    for response in open_streams:
+        response.close()
+    freed = agent.client.get("/desk/stream", buffered=False)
+    assert freed.status_code == 200
+    freed.close()
+
+
+# ---- what else stands on the screen
+
+
+def test_mistakes_in_the_faq_and_a_silent_assistant_are_announced(browser: Open, world: World) -> None:
+    world.mistakes.append(Mistake("faq_kb/content/fr/livraison.md", 14, 'entry "late-parcel" has no answer'))
+    world.rasa_up = False
+
+    page = browser("lea").look("/desk/")
+
+    assert "faq_kb/content/fr/livraison.md:14" in page
+    assert "entry &#34;late-parcel&#34; has no answer" in page
+    assert "L’assistant ne répond plus." in page
+
+
+def test_the_demo_shows_the_mails_it_sent(browser: Open, world: World) -> None:
+    world.sent["20261122T070000.000000"] = b"To: a@example.org\r\nSubject: Re: Livre\r\n\r\nBonjour <b>vous</b>"
+    agent = browser("lea")
+
+    assert "20261122T070000.000000" in agent.look("/desk/sent")
+    page = agent.look("/desk/sent/20261122T070000.000000")
+    assert "Bonjour &lt;b&gt;vous&lt;/b&gt;" in page
+    assert agent.client.get("/desk/sent/other").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("accepted", "title"),
+    [(None, "File d’attente"), ("en-GB,en;q=0.9", "Queue"), ("pt, en;q=0.5", "Queue"), ("zh", "File d’attente")],
+)
+def test_the_desk_speaks_the_browsers_language(browser: Open, accepted: str | None, title: str) -> None:
+    agent = browser("lea")
+
+    assert title in agent.look("/desk/", headers={"Accept-Language": accepted} if accepted else {})
+
+
+@pytest.mark.parametrize("path", sorted(STRINGS_DIR.glob("*.json")), ids=lambda path: path.stem)
+def test_every_language_has_the_same_texts(path: Path) -> None:
+    french = json.loads((STRINGS_DIR / "fr.json").read_text(encoding="utf-8"))
+    texts = json.loads(path.read_text(encoding="utf-8"))
+
+    assert texts.keys() == french.keys()
+    for key, text in texts.items():
+        assert placeholders(text) == placeholders(french[key]), key
+
+
+def placeholders(text: str) -> set[str]:
+    return {part.partition("}")[0] for part in text.split("{")[1:]}
