@@ -1,0 +1,210 @@
+"""The `comptoir` command."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from service.settings import LANGUAGES, Settings, SettingsError, load_settings
+
+out = Console()
+err = Console(stderr=True)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="comptoir")
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Comptoir: customer service for online shops."""
+    try:
+        context.obj = load_settings()
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@cli.command()
+@click.pass_obj
+def serve(settings: Settings) -> None:
+    """Start everything: web app, Rasa, workers; print the URLs."""
+    from service.serve import CannotStart
+    from service.serve import serve as run
+
+    try:
+        run(settings, out)
+    except CannotStart as error:
+        raise click.ClickException(str(error)) from error
+
+
+@cli.command(hidden=True)
+@click.pass_obj
+def web(settings: Settings) -> None:
+    """The web process, as `serve` starts it."""
+    from service.web import run_web
+
+    run_web(settings)
+
+
+@cli.command()
+@click.option(
+    "--only", type=click.Choice(["faq", "chat", "mail", "human", "language", "dialogue"]), help="Train this one only."
+)
+@click.pass_obj
+def train(settings: Settings, only: str | None) -> None:
+    """Train what is out of date; say what was skipped and why."""
+    from service.training import TrainingError, train_all
+
+    try:
+        train_all(settings, out, only=only)
+    except TrainingError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@cli.command()
+@click.argument("name", type=click.Choice(["faq", "chat", "mail", "human", "language"]))
+@click.pass_obj
+def rollback(settings: Settings, name: str) -> None:
+    """Serve the version of a model that was served before."""
+    from service.training import TrainingError, roll_back
+
+    try:
+        version = roll_back(settings, name)
+    except TrainingError as error:
+        raise click.ClickException(str(error)) from error
+    out.print(f"{name} is served in version {version} again; restart Comptoir to load it.")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True)
+@click.pass_obj
+def triage(settings: Settings, files: tuple[str, ...]) -> None:
+    """Sort mails: .eml FILES, an mbox, a Maildir, or - for standard input. One JSON object a mail."""
+    from service.understanding import open_encoder, open_understanding
+    from triage import read_sources
+    from triage import triage as sort_mail
+
+    missing = [name for name in files if name != "-" and not Path(name).exists()]
+    if missing:
+        raise click.ClickException(
+            f"{missing[0]} does not exist; name .eml files, an mbox, a Maildir, or - for standard input"
+        )
+    understanding = open_understanding(settings, open_encoder(settings))
+    for name, raw in read_sources(files):
+        row = {"source": name, **sort_mail(raw, understanding).to_dict()}
+        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+
+@cli.group()
+def faq() -> None:
+    """The FAQ: search it, check its files, see its gaps."""
+
+
+@faq.command()
+@click.argument("question")
+@click.option(
+    "--lang", type=click.Choice(LANGUAGES), default=None, help="The shopper's language; detected when not given."
+)
+@click.option("-k", default=3, show_default=True, type=click.IntRange(1, 20), help="How many entries to show.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def search(settings: Settings, question: str, lang: str | None, k: int, as_json: bool) -> None:
+    """What the FAQ would answer to QUESTION."""
+    from service.understanding import open_encoder, open_faq_search, open_understanding
+
+    encoder = open_encoder(settings)
+    language = lang or open_understanding(settings, encoder).read_chat(question, settings.default_language).language
+    result = open_faq_search(settings, encoder).search(question, language, k)
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), ensure_ascii=False))
+        return
+    table = Table(
+        "score",
+        "entry",
+        "title",
+        title=f"answered ({language})" if result.answered else f"not sure enough ({language})",
+    )
+    for hit in result.top:
+        table.add_row(f"{hit.score:.3f}", hit.slug, hit.title)
+    out.print(table)
+    if result.answered:
+        out.print(result.top[0].answer_markdown)
+
+
+@faq.command()
+@click.pass_obj
+def check(settings: Settings) -> None:
+    """Lint the content; exit 1 and file:line on every mistake."""
+    from faq_kb import load_content
+
+    content = load_content(settings.content_dir)
+    for mistake in content.mistakes:
+        click.echo(f"{mistake.file}:{mistake.line}: {mistake.message}")
+    if content.mistakes:
+        raise SystemExit(1)
+    languages = sorted({language for language, _ in content.entries})
+    click.echo(f"{len(content.entries)} entries in {', '.join(languages)}: no mistakes")
+
+
+@faq.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def gaps(settings: Settings, as_json: bool) -> None:
+    """What shoppers asked and nobody answered, clustered."""
+    from service.understanding import find_gaps
+
+    clusters = find_gaps(settings)
+    if as_json:
+        click.echo(json.dumps([cluster.to_dict() for cluster in clusters], ensure_ascii=False))
+        return
+    table = Table("questions", "for instance", "nearest entry")
+    for cluster in clusters:
+        table.add_row(str(cluster.size), "\n".join(cluster.examples[:3]), cluster.nearest or "")
+    out.print(table if clusters else "No unanswered question so far.")
+
+
+@cli.command()
+@click.argument("task", type=click.Choice(["faq", "triage", "chat"]))
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--predictions", type=click.Path(dir_okay=False, path_type=Path), help="Write a prediction a line here.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def evaluate(settings: Settings, task: str, file: Path, predictions: Path | None, as_json: bool) -> None:
+    """Measure the product on a JSON-lines FILE (formats in docs/evaluation.md)."""
+    from service.evaluation import EvaluationError, evaluate_file
+
+    try:
+        rows, figures = evaluate_file(settings, task, file)
+    except EvaluationError as error:
+        raise click.ClickException(str(error)) from error
+    if predictions:
+        predictions.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(figures, ensure_ascii=False))
+        return
+    table = Table("measure", "value", title=f"{task}: {len(rows)} rows of {file.name}")
+    for name, value in figures.items():
+        table.add_row(name, _shown(value))
+    out.print(table)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+def main() -> None:
+    """Entry point; a broken pipe (`comptoir triage ... | head`) is no error."""
+    try:
+        cli()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Every setting of Comptoir, read from `comptoir.toml` and `COMPTOIR_*` variables; the defaults run the demo shop."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tomllib
+from datetime import date, time
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from desk import OpeningHours
+
+ROOT = Path(__file__).resolve().parent.parent
+LANGUAGES = ("fr", "en", "de", "es", "it")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names the setting and the remedy."""
+
+
+class Hours(BaseModel):
+    """Opening hours of the desk: per weekday (0 is Monday) "09:00-19:00"; a day left out is closed."""
+
+    zone: str = "Europe/Paris"
+    week: dict[int, str] = Field(
+        default={**dict.fromkeys(range(5), "09:00-19:00"), 5: "10:00-18:00"},
+    )
+    holidays: frozenset[date] = frozenset()
+
+    @field_validator("week")
+    @classmethod
+    def _spans(cls, week: dict[int, str]) -> dict[int, str]:
+        for day, span in week.items():
+            opens, _, closes = span.partition("-")
+            if not 0 <= day <= 6 or time.fromisoformat(opens) >= time.fromisoformat(closes):
+                raise ValueError(f'weekday {day}: "{span}" is no span; write it as "09:00-19:00"')
+        return week
+
+    def calendar(self) -> OpeningHours:
+        spans = {day: span.split("-") for day, span in self.week.items()}
+        week = {day: (time.fromisoformat(opens), time.fromisoformat(closes)) for day, (opens, closes) in spans.items()}
+        return OpeningHours(ZoneInfo(self.zone), week, self.holidays)
+
+
+class Mail(BaseModel):
+    """Where mail comes in and goes out. Without a relay, mail goes to the demo sink, which the desk can show."""
+
+    address: str = "contact@librairie-tournesol.example"
+    sender_name: str = "Librairie Tournesol"
+    listen_host: str = "127.0.0.1"
+    listen_port: int = 2525
+    max_bytes: int = 50 * 1024 * 1024
+    relay_host: str | None = None
+    relay_port: int = 25
+    relay_user: str | None = None
+    relay_password: str | None = None
+    relay_starttls: bool = False
+    sink_port: int = 2526
+
+
+class RateLimits(BaseModel):
+    """Limits of the public API, in Flask-Limiter's notation, per network address."""
+
+    conversations: str = "30 per minute"
+    messages: str = "60 per minute"
+    faq: str = "120 per minute"
+    orders: str = "10 per minute"
+    login: str = "10 per minute"
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="COMPTOIR_", env_nested_delimiter="__", extra="forbid")
+
+    data_dir: Path = ROOT / "var"
+    database_url: str | None = None
+    content_dir: Path = ROOT / "faq_kb" / "content"
+    artifacts_dir: Path = ROOT / "models" / "artifacts"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    threads: int = 64
+    rasa_port: int = 5005
+    rasa_python: Path = ROOT / "bot" / ".venv" / "bin" / "python"
+    worker_threads: int = 4
+    default_language: str = "fr"
+    handling_minutes: int = 4
+    turn_timeout_seconds: float = 20.0
+    secret_key: str = ""
+    identity_key: str = ""
+    secure_cookies: bool = False
+    trusted_proxies: int = 0
+    demo: bool = True
+    encoder: str = "use-multilingual-v3"
+    error_rate: float = Field(default=0.01, gt=0, lt=1)
+    hours: Hours = Hours()
+    mail: Mail = Mail()
+    limits: RateLimits = RateLimits()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = Path(os.environ.get("COMPTOIR_CONFIG", ROOT / "comptoir.toml"))
+        return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml))
+
+    @field_validator("default_language")
+    @classmethod
+    def _known(cls, language: str) -> str:
+        if language not in LANGUAGES:
+            raise ValueError(f"is none of {', '.join(LANGUAGES)}")
+        return language
+
+    @property
+    def url(self) -> str:
+        """Where the web app is reached on this machine."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://{host}:{self.port}"
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'comptoir.db'}"
+
+    @property
+    def dialogue_dir(self) -> Path:
+        """Rasa's trained dialogue model."""
+        return ROOT / "bot" / "models"
+
+    @property
+    def drop_dir(self) -> Path:
+        """The folder whose mail (.eml, mbox, Maildir) is taken in."""
+        return self.data_dir / "mail" / "drop"
+
+    @property
+    def sink_dir(self) -> Path:
+        """Where the demo sink keeps what Comptoir sent."""
+        return self.data_dir / "mail" / "sent"
+
+
+def load_settings() -> Settings:
+    """The settings of this installation, with its own secrets; raises SettingsError."""
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        lines = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise SettingsError(f"{lines}. Correct it in comptoir.toml or in the COMPTOIR_ variables.") from error
+    except (tomllib.TOMLDecodeError, OSError) as error:
+        raise SettingsError(f"comptoir.toml cannot be read: {error}") from error
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.secret_key = settings.secret_key or _kept_secret(settings.data_dir / "secret_key")
+    settings.identity_key = settings.identity_key or _kept_secret(settings.data_dir / "identity_key")
+    return settings
+
+
+def _kept_secret(path: Path) -> str:
+    """A random secret, made once and readable by its owner only."""
+    if not path.exists():
+        draft = path.with_suffix(f".{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    return path.read_text().strip()

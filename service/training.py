@@ -1,0 +1,178 @@
+"""What is learned from what: gathers the training text of the rooms and trains whatever is out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import faq_kb
+import models
+import triage
+from bot import TrainingFailed, train_dialogue
+from models import CorpusError, Encoder, Example, MailExample
+from service.settings import ROOT, Settings
+
+NLU_DIR = ROOT / "bot" / "data" / "nlu"
+MAILS_DIR = ROOT / "triage" / "data"
+OUT_OF_SCOPE_DIR = ROOT / "models" / "data" / "out_of_scope"
+FROZEN_DIR = ROOT / "models" / "data" / "frozen"
+
+NO_QUESTION = frozenset({"greet", "thanks", "goodbye", "affirm", "deny", "provide_order_number", "provide_email"})
+"""Dialogue acts that no FAQ entry answers: the FAQ learns them as such."""
+
+DIALOGUE = "dialogue"
+
+
+class TrainingError(Exception):
+    """Training cannot go on; the message names the place and the remedy."""
+
+
+@dataclass(frozen=True)
+class TrainingText:
+    """All text that the models learn from, and the frozen sets by other authors that they are judged on."""
+
+    content_dir: Path
+
+    @cached_property
+    def turns(self) -> tuple[Example, ...]:
+        return models.read_nlu(NLU_DIR)
+
+    @cached_property
+    def mails(self) -> tuple[MailExample, ...]:
+        return models.read_mails(MAILS_DIR, _newest)
+
+    @cached_property
+    def frozen_questions(self) -> tuple[Example, ...]:
+        return models.read_questions(FROZEN_DIR / "faq.jsonl")
+
+    @cached_property
+    def frozen_turns(self) -> tuple[Example, ...]:
+        return models.read_chat_turns(FROZEN_DIR / "chat.jsonl")
+
+    @cached_property
+    def frozen_mails(self) -> tuple[MailExample, ...]:
+        return models.read_mail_file(FROZEN_DIR / "triage.jsonl", _newest)
+
+    def questions(self, content: faq_kb.Content) -> tuple[Example, ...]:
+        """What the FAQ's heads learn: each wording with its entry, and what no entry answers."""
+        acts = tuple(
+            Example(turn.text, None, turn.language, turn.author) for turn in self.turns if turn.label in NO_QUESTION
+        )
+        return (*faq_kb.training_examples(content), *models.read_out_of_scope(OUT_OF_SCOPE_DIR), *acts)
+
+
+def train_all(settings: Settings, console: Console, only: str | None = None) -> None:
+    """Train what is out of date, with a progress bar, and say of each model what was done and why. Raises TrainingError."""
+    encoder = models.load_encoder(settings.encoder)
+    text = TrainingText(settings.content_dir)
+    tasks = _tasks(settings, text, encoder)
+    wanted = {name: task for name, task in tasks.items() if only in (None, name)}
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    lines: list[str] = []
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("training", total=len(wanted))
+        for task in wanted.values():
+            try:
+                lines.append(task(lambda step: progress.update(bar, description=step)))
+            except (CorpusError, models.ArtifactError, TrainingFailed) as error:
+                raise TrainingError(str(error)) from error
+            progress.advance(bar)
+    for line in lines:
+        console.print(line, highlight=False)
+
+
+def train_faq(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> models.Trained:
+    """Train the FAQ's heads on this content, if they are not already."""
+    text = TrainingText(settings.content_dir)
+    return models.train_faq(
+        text.questions(content),
+        _known_questions(text, content),
+        encoder,
+        settings.artifacts_dir,
+        target_error=settings.error_rate,
+    )
+
+
+def roll_back(settings: Settings, name: str) -> str:
+    """Serve the version of `name` that was served before; its version. Raises TrainingError."""
+    try:
+        return models.rollback(settings.artifacts_dir, name)
+    except models.ArtifactError as error:
+        raise TrainingError(str(error)) from error
+
+
+_Task = Callable[[Callable[[str], None]], str]
+
+
+def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str, _Task]:
+    where = settings.artifacts_dir
+
+    def faq(progress: Callable[[str], None]) -> str:
+        content = faq_kb.load_content(settings.content_dir)
+        frozen = _known_questions(text, content)
+        return _line(
+            models.train_faq(
+                text.questions(content), frozen, encoder, where, progress, target_error=settings.error_rate
+            )
+        )
+
+    def chat(progress: Callable[[str], None]) -> str:
+        return _line(
+            models.train_chat(text.turns, text.frozen_turns, encoder, where, progress, target_error=settings.error_rate)
+        )
+
+    def mail(progress: Callable[[str], None]) -> str:
+        motives = {motive for each in text.mails for motive in each.motives}
+        turns = [turn for turn in text.turns if turn.label in motives]
+        return _line(
+            models.train_mail(
+                text.mails, turns, text.frozen_mails, encoder, where, progress, target_error=settings.error_rate
+            )
+        )
+
+    def human(progress: Callable[[str], None]) -> str:
+        return _line(
+            models.train_human(text.turns, text.mails, text.frozen_turns, text.frozen_mails, encoder, where, progress)
+        )
+
+    def language(progress: Callable[[str], None]) -> str:
+        content = faq_kb.load_content(settings.content_dir)
+        known = [*text.questions(content), *text.turns, *_mail_texts(text.mails)]
+        frozen = [*text.frozen_questions, *text.frozen_turns, *_mail_texts(text.frozen_mails)]
+        return _line(models.train_language(known, frozen, where, progress))
+
+    def dialogue(progress: Callable[[str], None]) -> str:
+        progress("dialogue: Rasa")
+        before = _written_at(settings.dialogue_dir)
+        train_dialogue(settings.rasa_python, settings.dialogue_dir)
+        return f"{DIALOGUE:9} {'up to date' if _written_at(settings.dialogue_dir) == before else 'trained'}"
+
+    return {"faq": faq, "chat": chat, "mail": mail, "human": human, "language": language, DIALOGUE: dialogue}
+
+
+def _newest(body: str) -> str:
+    return triage.split_newest(body).text
+
+
+def _known_questions(text: TrainingText, content: faq_kb.Content) -> Sequence[Example]:
+    """The frozen questions about entries that the content has; a shop that drops a topic is not measured on it."""
+    slugs = {slug for _, slug in content.entries}
+    return [row for row in text.frozen_questions if row.label is None or row.label in slugs]
+
+
+def _mail_texts(mails: Sequence[MailExample]) -> list[Example]:
+    return [Example(f"{mail.subject}\n{mail.body}", None, mail.language, mail.author) for mail in mails]
+
+
+def _line(trained: models.Trained) -> str:
+    figures = "  ".join(f"{name} {value:.3f}" for name, value in trained.metrics.items())
+    return f"{trained.name:9} {trained.status} ({trained.reason})  {figures}"
+
+
+def _written_at(folder: Path) -> float:
+    return max((path.stat().st_mtime for path in folder.glob("*.tar.gz")), default=0.0)

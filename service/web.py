@@ -1,0 +1,174 @@
+"""The web app: every blueprint on one Flask app, and the process that serves it together with the workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from apiflask import APIFlask
+from flask import Response, request
+from gunicorn.app.base import BaseApplication
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from bot.widget import widget_blueprint
+from desk.console import ConsoleDoors, console_blueprint
+from service.chat import chat_blueprint
+from service.demo import DEMO_AGENTS, DEMO_PASSWORD
+from service.limits import limiter
+from service.mail_in import DropFolder, Listener
+from service.mail_out import Sink, sent_mail, sent_mails
+from service.presentation import to_html
+from service.public import public_blueprint
+from service.rasa_hooks import rasa_blueprint
+from service.settings import Settings
+from service.wiring import House, open_house
+from service.worker import Workers
+from shop.site import demo_shop_blueprint
+
+log = structlog.get_logger()
+
+MAX_REQUEST_BYTES = 55 * 1024 * 1024
+
+
+def create_app(house: House) -> APIFlask:
+    """The Flask app of a house; every route, no thread started."""
+    app = APIFlask("comptoir", title="Comptoir", version="1", spec_path="/api/openapi.json", docs_path=None)
+    app.config.update(
+        SECRET_KEY=house.settings.secret_key,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=house.settings.secure_cookies,
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        MAX_CONTENT_LENGTH=MAX_REQUEST_BYTES,
+        RATELIMIT_STORAGE_URI="memory://",
+        DESCRIPTION="Chat, FAQ, triage and order status of a shop's customer service.",
+    )
+    app.security_schemes = {"token": {"type": "http", "scheme": "bearer"}}
+    limiter.init_app(app)
+    app.register_blueprint(chat_blueprint(house))
+    app.register_blueprint(public_blueprint(house))
+    app.register_blueprint(rasa_blueprint(house))
+    app.register_blueprint(widget_blueprint())
+    app.register_blueprint(console_blueprint(_console_doors(house)))
+    limit_log_in = limiter.limit(house.settings.limits.login, methods=["POST"])
+    app.view_functions["desk.login"] = limit_log_in(app.view_functions["desk.login"])  # type: ignore[assignment]
+    if house.settings.demo:
+        app.register_blueprint(demo_shop_blueprint(desk_login=DEMO_AGENTS[0][0], desk_password=DEMO_PASSWORD))
+    app.after_request(_headers)
+    if house.settings.trusted_proxies:
+        hops = house.settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    return app
+
+
+def _console_doors(house: House) -> ConsoleDoors:
+    return ConsoleDoors(
+        database=house.database,
+        compose=house.compose,
+        content_mistakes=lambda: house.faq.mistakes,
+        sent_mails=lambda: sent_mails(house.settings.sink_dir),
+        sent_mail=lambda name: sent_mail(house.settings.sink_dir, name),
+        demo=house.settings.demo,
+        rasa_up=house.rasa_up,
+        html=to_html,
+        zone=house.hours.zone,
+        stopping=house.stopping,
+    )
+
+
+def _headers(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if request.path.startswith("/api/v1/chat/"):
+        # The widget stands on the shop's own site and authenticates by bearer token, never by cookie.
+        response.headers["Access-Control-Allow-Origin"] = "*"
+        response.headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Last-Event-ID"
+        response.headers["Access-Control-Expose-Headers"] = "Retry-After"
+        response.headers["Access-Control-Max-Age"] = "86400"
+    return response
+
+
+class WebProcess(BaseApplication):  # type: ignore[misc]
+    """Gunicorn with one worker process, many threads, and Comptoir's own workers beside them.
+
+    The house is built after the fork: threads and BLAS pools do not survive one.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        super().__init__()
+
+    def load_config(self) -> None:
+        settings: dict[str, Any] = {
+            "bind": f"{self._settings.host}:{self._settings.port}",
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": self._settings.threads,
+            "timeout": 120,
+            "graceful_timeout": 5,
+            "keepalive": 15,
+            "loglevel": "warning",
+            "worker_exit": _stop_parts,
+        }
+        for key, value in settings.items():
+            self.cfg.set(key, value)
+
+    def load(self) -> APIFlask:
+        house = open_house(self._settings)
+        app = create_app(house)
+        _PARTS.start(house)
+        return app
+
+
+class _Parts:
+    """What runs beside the web app in its process: workers, mail listener, drop folder, demo sink, FAQ watcher."""
+
+    def __init__(self) -> None:
+        self._house: House | None = None
+        self._workers: Workers | None = None
+        self._stoppable: list[Listener | DropFolder | Sink] = []
+        self._lock = threading.Lock()
+
+    def start(self, house: House) -> None:
+        settings = house.settings
+        self._house = house
+        self._stoppable = [Listener(house.database, settings.mail), DropFolder(house.database, settings.drop_dir)]
+        if settings.mail.relay_host is None:
+            self._stoppable.append(Sink(settings.sink_dir, settings.mail.sink_port))
+        for part in self._stoppable:
+            part.start()
+        self._workers = Workers(house)
+        self._workers.start()
+        house.faq.start()
+        log.info("comptoir is open", url=settings.url)
+
+    def stop(self) -> None:
+        with self._lock:
+            house, self._house = self._house, None
+        if house is None:
+            return
+        house.stopping.set()
+        house.faq.stop()
+        for part in self._stoppable:
+            part.stop()
+        if self._workers:
+            self._workers.stop()
+        house.database.dispose()
+
+
+_PARTS = _Parts()
+
+
+def _stop_parts(_server: object, _worker: object) -> None:
+    _PARTS.stop()
+
+
+def run_web(settings: Settings) -> None:
+    """Serve until told to stop (SIGTERM or SIGINT)."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    logging.basicConfig(level=logging.WARNING)
+    WebProcess(settings).run()

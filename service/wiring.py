@@ -1,0 +1,161 @@
+"""The house, put together: every room's parts in one object that the web app and the workers share."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import httpx
+import structlog
+from rasa_sdk.executor import ActionExecutor
+
+import models
+import triage
+from bot import Dialogue, Renderer, build_executor
+from desk import (
+    Conversation,
+    InboundMail,
+    OpeningHours,
+    escalate,
+    identify,
+    make_promise,
+)
+from faq_kb import FaqLive
+from service.mail_out import Relay
+from service.measures import READ_SECONDS
+from service.settings import ROOT, Settings
+from service.understanding import open_encoder, open_faq_live, open_understanding
+from store import Database, pending_revisions, utc_now
+
+log = structlog.get_logger()
+
+RESPONSES_DIR = ROOT / "bot" / "responses"
+
+
+class DeskDoor:
+    """What the bot's actions may do at the desk."""
+
+    def __init__(self, database: Database, hours: OpeningHours, handling_minutes: int) -> None:
+        self._database = database
+        self._hours = hours
+        self._handling_minutes = handling_minutes
+
+    def language_of(self, conversation_id: str) -> str:
+        with self._database.read() as session:
+            return session.get_one(Conversation, conversation_id).language
+
+    def customer_of(self, conversation_id: str) -> int | None:
+        with self._database.read() as session:
+            return session.get_one(Conversation, conversation_id).customer_id
+
+    def hand_over(self, conversation_id: str, reason: str) -> None:
+        with self._database.begin() as session:
+            promise = make_promise(
+                session, conversation_id, self._hours, utc_now(), handling_minutes=self._handling_minutes
+            )
+            escalate(session, conversation_id, reason=reason, promise=promise)
+
+    def identified(self, conversation_id: str, customer_id: int) -> None:
+        with self._database.begin() as session:
+            identify(session, conversation_id, customer_id)
+
+
+@dataclass
+class House:
+    """Everything that a request or a job needs. Built once a process by `open_house`."""
+
+    settings: Settings
+    database: Database
+    hours: OpeningHours
+    renderer: Renderer
+    understanding: models.Understanding
+    faq: FaqLive
+    dialogue: Dialogue
+    relay: Relay
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    @cached_property
+    def executor(self) -> ActionExecutor:
+        desk_door = DeskDoor(self.database, self.hours, self.settings.handling_minutes)
+        return build_executor(sessions=self.database.begin, faq=self.faq, desk=desk_door, clock=utc_now)
+
+    @cached_property
+    def our_side(self) -> triage.OurSide:
+        return triage.OurSide(frozenset({self.settings.mail.address.lower()}))
+
+    def compose(
+        self, conversation: Conversation, mail: InboundMail, agent_name: str, subject: str, text: str
+    ) -> triage.Composed:
+        """An agent's reply to `mail` as a finished message; raises ValueError when its address cannot be written to."""
+        read = triage.read_mail(mail.raw)
+        return triage.compose(
+            sender=self.settings.mail.address,
+            sender_name=f"{agent_name}, {self.settings.mail.sender_name}",
+            recipient=conversation.contact or read.reply_to or read.from_address,
+            subject=subject,
+            text=text,
+            language=conversation.language,
+            now=utc_now(),
+            answers=read.message_id,
+            references=read.references,
+        )
+
+    @property
+    def rasa_token(self) -> str:
+        return rasa_token(self.settings)
+
+    def read_chat(self, text: str, language_hint: str | None) -> models.ChatReading:
+        """Understand one chat message; `language_hint` is the conversation's language."""
+        with READ_SECONDS.time():
+            return self.understanding.read_chat(text, language_hint)
+
+    def render(self, payload: Mapping[str, Any], language: str) -> dict[str, Any]:
+        """A bot payload (`response` and its facts) as the body of a message event: with `text` and `buttons`."""
+        rendered = self.renderer.render(payload, language)
+        buttons = [{"title": button.title, "text": button.text} for button in rendered.buttons]
+        return {"response": payload["response"], "text": rendered.text, "buttons": buttons}
+
+    def rasa_up(self) -> bool:
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.settings.rasa_port}/", timeout=2.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def readiness(self) -> dict[str, bool]:
+        """Which parts work: `database` (reachable and migrated), `understanding`, `faq`, `rasa`."""
+        try:
+            database = not pending_revisions(self.database)
+        except Exception:
+            log.exception("database is not ready")
+            database = False
+        return {
+            "database": database,
+            "understanding": True,
+            "faq": self.faq.entry_count > 0,
+            "rasa": self.rasa_up(),
+        }
+
+
+def rasa_token(settings: Settings) -> str:
+    """The secret between Rasa and us, derived from the installation's own."""
+    return hmac.new(settings.secret_key.encode(), b"rasa", hashlib.sha256).hexdigest()
+
+
+def open_house(settings: Settings) -> House:
+    """Build a house: loads the models (two seconds) and the FAQ; starts nothing."""
+    encoder = open_encoder(settings)
+    return House(
+        settings=settings,
+        database=Database(settings.database),
+        hours=settings.hours.calendar(),
+        renderer=Renderer(RESPONSES_DIR),
+        understanding=open_understanding(settings, encoder),
+        faq=open_faq_live(settings, encoder),
+        dialogue=Dialogue(f"http://127.0.0.1:{settings.rasa_port}", settings.turn_timeout_seconds),
+        relay=Relay.from_settings(settings.mail),
+    )

@@ -1,0 +1,180 @@
+"""The workers: threads that claim jobs and carry them out, and a sweeper that puts back what a dead worker held.
+
+Each handler does its work outside any transaction, then stores the result and finishes the job in one transaction; if the
+lease was lost meanwhile the whole transaction is given up, so no result is stored twice.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from datetime import timedelta
+
+import structlog
+from sqlalchemy.orm import Session
+
+from bot import DialogueUnavailable
+from desk import (
+    BOT_TURN,
+    READ_MAIL,
+    SEND_MAIL,
+    Conversation,
+    Event,
+    InboundMail,
+    OutboundMail,
+    Owner,
+    add_bot_replies,
+    file_mail,
+    mark_sent,
+)
+from service.mail_reading import read_and_draft
+from service.measures import JOBS, RASA_SECONDS, STORE_SECONDS, TURN_SECONDS
+from service.wiring import House
+from store import Job, claim, finish, retry_later, sweep, utc_now
+from store.jobs import topic
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 5.0
+CHAT_LEASE = timedelta(seconds=30)
+MAIL_LEASE = timedelta(seconds=180)
+"""A lease outlives the longest honest handling: a turn's time-out, a huge mail or a slow relay."""
+BOT_TRIES = 3
+MAIL_TRIES = 3
+
+Handler = Callable[[House, Job], None]
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the job over; what this one found out is dropped."""
+
+
+class Workers:
+    """Threads for chat and for mail (so that a heap of mail never delays a shopper), and the sweeper."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        chat = [((BOT_TURN,), f"chat-{index}") for index in range(house.settings.worker_threads)]
+        mail = [((READ_MAIL,), "mail-in"), ((SEND_MAIL,), "mail-out")]
+        self._threads = [
+            threading.Thread(target=self._work, args=(kinds,), name=f"worker-{name}", daemon=True)
+            for kinds, name in [*chat, *mail]
+        ]
+        self._threads.append(threading.Thread(target=self._sweep, name="worker-sweeper", daemon=True))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, timeout: float = 5.0) -> None:
+        """Let each worker finish what it holds, for at most `timeout` seconds; the rest is swept after the next start."""
+        self._house.stopping.set()
+        for kind in HANDLERS:
+            self._house.database.bell.ring(topic(kind))
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _work(self, kinds: Sequence[str]) -> None:
+        with ExitStack() as stack:
+            listener = stack.enter_context(self._house.database.bell.listen(*map(topic, kinds)))
+            while not self._house.stopping.is_set():
+                try:
+                    busy = run_one(self._house, kinds)
+                except Exception:
+                    log.exception("worker failed outside a job; it goes on")
+                    busy = False
+                if not busy:
+                    listener.wait(SWEEP_SECONDS)
+
+    def _sweep(self) -> None:
+        while not self._house.stopping.wait(SWEEP_SECONDS):
+            try:
+                with self._house.database.begin() as session:
+                    put_back = sweep(session)
+                if put_back:
+                    log.warning("jobs put back after their worker died", jobs=put_back)
+            except Exception:
+                log.exception("sweep failed; it is tried again")
+
+
+def run_one(house: House, kinds: Sequence[str]) -> bool:
+    """Claim and carry out one job of `kinds`; False when there was none. A failing job is put back, later and later."""
+    with house.database.begin() as session:
+        job = claim(session, kinds, lease=CHAT_LEASE if BOT_TURN in kinds else MAIL_LEASE)
+    if job is None:
+        return False
+    try:
+        HANDLERS[job.kind](house, job)
+        JOBS.labels(job.kind, "done").inc()
+    except LeaseLost:
+        JOBS.labels(job.kind, "lost").inc()
+        log.warning("job taken over by another worker", kind=job.kind, key=job.key)
+    except Exception as error:
+        log.exception("job failed", kind=job.kind, key=job.key, attempt=job.attempts)
+        with house.database.begin() as session:
+            tries = MAIL_TRIES if job.kind == READ_MAIL else 8
+            state = retry_later(session, job, f"{type(error).__name__}: {error}", tries=tries)
+        JOBS.labels(job.kind, state.value).inc()
+    return True
+
+
+def answer_turn(house: House, job: Job) -> None:
+    """Let the bot answer one message, unless the conversation has left it."""
+    conversation_id = job.payload["conversation_id"]
+    with house.database.read() as session:
+        conversation = session.get_one(Conversation, conversation_id)
+        message = session.get_one(Event, (conversation_id, job.payload["number"]))
+    replies = []
+    if conversation.owner == Owner.BOT:
+        started = time.perf_counter()
+        try:
+            key = f"{conversation_id}/{message.number}"
+            payloads = house.dialogue.turn(
+                f"{conversation_id}:{conversation.bot_session}", message.body["text"], key=key
+            )
+        except DialogueUnavailable as error:
+            if job.attempts < BOT_TRIES:
+                raise
+            log.error("Rasa does not answer; the shopper is told", error=str(error))
+            payloads = [{"response": "notice_bot_unavailable"}]
+        RASA_SECONDS.observe(time.perf_counter() - started)
+        # The shopper may have changed the language with this very message.
+        replies = [house.render(payload, conversation.language) for payload in payloads]
+    stored_at = time.perf_counter()
+    with house.database.begin() as session:
+        add_bot_replies(session, conversation_id, bot_session=conversation.bot_session, replies=replies)
+        _finish(session, job)
+    STORE_SECONDS.observe(time.perf_counter() - stored_at)
+    TURN_SECONDS.observe((utc_now() - message.at).total_seconds())
+
+
+def read_mail(house: House, job: Job) -> None:
+    """Read, sort and file one mail, with a drafted reply."""
+    with house.database.read() as session:
+        mail = session.get_one(InboundMail, job.payload["mail_id"])
+    filed = read_and_draft(house, mail)
+    with house.database.begin() as session:
+        file_mail(session, mail.id, filed)
+        _finish(session, job)
+
+
+def send_mail(house: House, job: Job) -> None:
+    """Hand one mail to the relay."""
+    with house.database.read() as session:
+        mail = session.get_one(OutboundMail, job.payload["mail_id"])
+    if mail.sent_at is None:
+        house.relay.send(mail.recipient, mail.raw)
+    with house.database.begin() as session:
+        mark_sent(session, mail.id)
+        _finish(session, job)
+
+
+HANDLERS: dict[str, Handler] = {BOT_TURN: answer_turn, READ_MAIL: read_mail, SEND_MAIL: send_mail}
+
+
+def _finish(session: Session, job: Job) -> None:
+    if not finish(session, job):
+        raise LeaseLost(job.key)

@@ -1,0 +1,169 @@
+"""Mail in and out over real SMTP on loopback: stored before 250, filed once, answered once."""
+
+import smtplib
+import time
+from email.message import EmailMessage
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from desk import READ_MAIL, SEND_MAIL, Conversation, InboundMail, OutboundMail, Owner, claim_conversation, send_answer
+from service import mail_in, worker
+from service.demo import add_demo_agents
+from service.mail_in import DropFolder, Listener
+from service.mail_out import Relay, Sink, sent_mails
+from service.settings import Mail
+from service.wiring import House
+from tests.service.conftest import free_port
+
+
+def letter(
+    subject: str = "colis pas arrivé", body: str = "Bonjour, ma commande CMD-2026-104233 n'est toujours pas là."
+) -> bytes:
+    mail = EmailMessage()
+    mail["From"] = "Camille Martin <camille.martin@example.org>"
+    mail["To"] = "contact@librairie-tournesol.example"
+    mail["Subject"] = subject
+    mail["Message-ID"] = f"<{abs(hash(subject + body))}@example.org>"
+    mail.set_content(body)
+    return mail.as_bytes()
+
+
+@pytest.fixture
+def port(house: House) -> int:
+    mail = Mail(listen_port=free_port())
+    listener = Listener(house.database, mail)
+    listener.start()
+    yield mail.listen_port
+    listener.stop()
+
+
+def send(port: int, raw: bytes) -> None:
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("camille.martin@example.org", ["contact@librairie-tournesol.example"], raw)
+
+
+def count(house: House, table: type) -> int:
+    with house.database.read() as session:
+        return session.scalar(select(func.count()).select_from(table)) or 0
+
+
+def test_250_is_said_after_the_mail_is_stored(house: House, port: int) -> None:
+    send(port, letter())
+    with house.database.read() as session:
+        mail = session.scalars(select(InboundMail)).one()
+        assert b"CMD-2026-104233" in mail.raw
+        assert mail.envelope_from == "camille.martin@example.org"
+
+
+def test_a_mail_that_cannot_be_stored_is_not_acknowledged(
+    house: House, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disk_full(*_: object, **__: object) -> int:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(mail_in, "take_in", disk_full)
+    with pytest.raises(smtplib.SMTPDataError) as refused:
+        send(port, letter())
+    assert refused.value.smtp_code == 451
+
+
+def test_the_same_bytes_twice_are_one_mail_and_one_case(house: House, port: int) -> None:
+    for _ in range(3):
+        send(port, letter())
+    while worker.run_one(house, [READ_MAIL]):
+        pass
+    assert count(house, InboundMail) == 1
+    assert count(house, Conversation) == 1
+
+
+def test_a_mail_is_sorted_and_a_reply_is_drafted(house: House) -> None:
+    mail_in.take_in(house.database, letter(), "test")
+    assert worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        mail = session.scalars(select(InboundMail)).one()
+        conversation = session.scalars(select(Conversation)).one()
+    assert conversation.owner == Owner.QUEUE
+    assert mail.sorting is not None
+    assert mail.sorting["language"] == "fr"
+    assert mail.sorting["order_numbers"] == ["CMD-2026-104233"]
+    assert mail.sorting["motives"]
+    assert mail.draft is not None
+    assert mail.draft["subject"] == "Re: colis pas arrivé"
+    assert mail.draft["text"]
+    assert "Colissimo" not in mail.draft["text"], "a From line proves nothing: no order data in a draft"
+
+
+def test_machine_mail_is_kept_and_put_before_nobody(house: House) -> None:
+    raw = b"Auto-Submitted: auto-replied\r\n" + letter("Absence du bureau", "Je suis en congé.")
+    mail_in.take_in(house.database, raw, "test")
+    assert worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        assert session.scalars(select(Conversation)).one().owner == Owner.BOT
+        mail = session.scalars(select(InboundMail)).one()
+        assert mail.sorting is not None
+        assert mail.sorting["action"] == "ignore"
+        assert mail.draft is None
+
+
+def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House, tmp_path: Path) -> None:
+    sink = Sink(tmp_path / "sent", free_port())
+    sink.start()
+    relay_port = sink._controller.port
+    house.relay = Relay("127.0.0.1", relay_port, "contact@librairie-tournesol.example")
+    mail_in.take_in(house.database, letter(), "test")
+    worker.run_one(house, [READ_MAIL])
+    with house.database.begin() as session:
+        add_demo_agents(session)
+        conversation = session.scalars(select(Conversation)).one()
+        mail = session.scalars(select(InboundMail)).one()
+        assert claim_conversation(session, conversation.id, 1)
+    composed = house.compose(conversation, mail, "Léa", "Re: colis pas arrivé", "Bonjour,\n\nIl arrive demain.")
+    for _ in range(2):
+        with house.database.begin() as session:
+            send_answer(
+                session,
+                conversation.id,
+                1,
+                key="reply-1",
+                text="Il arrive demain.",
+                message_id=composed.message_id,
+                recipient=composed.recipient,
+                raw=composed.raw,
+            )
+    while worker.run_one(house, [SEND_MAIL]):
+        pass
+    sent = sent_mails(tmp_path / "sent")
+    sink.stop()
+    assert [(each["to"], each["subject"]) for each in sent] == [("camille.martin@example.org", "Re: colis pas arrivé")]
+    assert count(house, OutboundMail) == 1
+    answer = f"In-Reply-To: {composed.message_id}\r\n".encode() + letter("Re: colis pas arrivé", "Merci beaucoup !")
+    mail_in.take_in(house.database, answer, "test")
+    worker.run_one(house, [READ_MAIL])
+    assert count(house, Conversation) == 1
+
+
+def test_a_stranger_who_names_the_case_gets_a_case_of_their_own(house: House) -> None:
+    mail_in.take_in(house.database, letter(), "test")
+    worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        known = session.scalars(select(InboundMail)).one().message_id
+    stranger = letter("Re: colis pas arrivé", "et moi alors ?").replace(
+        b"camille.martin@example.org", b"stranger@example.net"
+    )
+    mail_in.take_in(house.database, f"In-Reply-To: {known}\r\n".encode() + stranger, "test")
+    worker.run_one(house, [READ_MAIL])
+    assert count(house, Conversation) == 2
+
+
+def test_the_drop_folder_takes_files_once(house: House, tmp_path: Path) -> None:
+    folder = DropFolder(house.database, tmp_path / "drop")
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop" / "one.eml").write_bytes(letter())
+    assert folder.take_once() == 0, "a file just written may not be whole yet"
+    time.sleep(1.1)
+    assert folder.take_once() == 1
+    assert folder.take_once() == 0
+    assert count(house, InboundMail) == 1
+    assert list((tmp_path / "taken").iterdir())
