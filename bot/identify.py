@@ -17,7 +17,7 @@ import shop
 from bot.doors import World
 from bot.replies import Reply, payload
 from bot.turn import Turn
-from shop.tables import Proof
+from shop import Proof
 
 ORDER_NUMBER = "order_number"
 ORDER_PROOF = "order_proof"
