@@ -1,0 +1,77 @@
+"""One mail through the whole room, and the object that the command line and the API print."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from triage.decide import DRAFT_ALL, Decision, Policy, decide
+from triage.machine import OurSide, Sent
+from triage.parse import Mail, read_mail
+from triage.sort import MailUnderstanding, Sorting, sort
+
+
+@dataclass(frozen=True)
+class TriageResult:
+    """A mail, what it is about, and what is to be done with it and why."""
+
+    mail: Mail
+    sorting: Sorting
+    decision: Decision
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values. `reasons` and `machine[].reason` are stable keys, `motives` those given, likeliest first."""
+        mail, sorting = self.mail, self.sorting
+        return {
+            "message_id": mail.message_id,
+            "subject": mail.subject,
+            "from": mail.from_address,
+            "from_name": mail.from_name,
+            "reply_to": mail.reply_to,
+            "to": [each.address for each in mail.to],
+            "date": mail.date.isoformat() if mail.date else None,
+            "in_reply_to": mail.in_reply_to,
+            "references": list(mail.references),
+            "language": sorting.language,
+            "language_probability": round(sorting.language_probability, 4),
+            "motives": [
+                {"motive": guess.motive, "probability": round(guess.probability, 4)} for guess in sorting.motives
+            ],
+            "wants_human": sorting.wants_human,
+            "wants_human_probability": round(sorting.wants_human_probability, 4),
+            "order_numbers": list(sorting.order_numbers),
+            "action": self.decision.action,
+            "reasons": list(self.decision.reasons),
+            "machine": [
+                {"reason": reason.name, "strength": reason.strength, "detail": reason.detail}
+                for reason in self.decision.verdict.reasons
+            ],
+            "text": mail.text,
+            "quoted": mail.quoted,
+            "signature": mail.signature,
+            "attachments": [
+                {"name": file.name, "content_type": file.content_type, "size": file.size, "inline": file.inline}
+                for file in mail.attachments
+            ],
+            "defects": list(mail.defects),
+        }
+
+
+def triage(
+    raw: bytes,
+    understanding: MailUnderstanding,
+    *,
+    envelope_from: str | None = None,
+    ours: OurSide | None = None,
+    sent: Sent | None = None,
+    policy: Policy = DRAFT_ALL,
+    language_hint: str | None = None,
+) -> TriageResult:
+    """Read, sort and decide one raw mail. Raises only what `understanding` raises, whatever the bytes are.
+
+    `envelope_from` is the sender the mail server was told ("" for bounces), `ours` the shop's own addresses, `sent` how
+    many automatic answers have gone out already.
+    """
+    mail = read_mail(raw, envelope_from=envelope_from)
+    sorting = sort(mail, understanding, language_hint=language_hint)
+    return TriageResult(mail, sorting, decide(mail, sorting, ours=ours, sent=sent, policy=policy))

@@ -1,0 +1,85 @@
+"""What a mail is about: language, motives, order numbers, and whether its writer asks for a human. All of it from models/."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from models import find_order_numbers
+from triage.parse import Mail
+
+MAX_READ = 20_000
+MAX_HISTORY = 20_000
+
+
+class Reading(Protocol):
+    """What `models.MailReading` says of a mail."""
+
+    @property
+    def language(self) -> str: ...
+    @property
+    def language_probability(self) -> float: ...
+    @property
+    def motives(self) -> Sequence[tuple[str, float]]: ...
+    @property
+    def predicted(self) -> Sequence[str]: ...
+    @property
+    def confident(self) -> bool: ...
+    @property
+    def wants_human(self) -> bool: ...
+    @property
+    def wants_human_probability(self) -> float: ...
+    @property
+    def order_numbers(self) -> Sequence[str]: ...
+
+
+class MailUnderstanding(Protocol):
+    """Reads a subject and a body; `models.Understanding` is one."""
+
+    def read_mail(self, subject: str, body: str, language_hint: str | None = None) -> Reading: ...
+
+
+@dataclass(frozen=True)
+class MotiveGuess:
+    motive: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """`motives` are those that the mail gives, likeliest first, never empty; `confident` says that the first is certain
+    enough to act on. `order_numbers` are normalised and in reading order."""
+
+    language: str
+    language_probability: float
+    motives: tuple[MotiveGuess, ...]
+    confident: bool
+    wants_human: bool
+    wants_human_probability: float
+    order_numbers: tuple[str, ...]
+
+    @property
+    def primary(self) -> str:
+        return self.motives[0].motive
+
+
+def sort(mail: Mail, understanding: MailUnderstanding, *, language_hint: str | None = None) -> Sorting:
+    """Sort a mail by its subject and newest text; the history counts only for an order number that is not given there."""
+    reading = understanding.read_mail(mail.subject, (mail.text or mail.full_text)[:MAX_READ], language_hint)
+    probabilities = dict(reading.motives)
+    given = sorted(reading.predicted, key=lambda motive: -probabilities.get(motive, 0.0)) or [reading.motives[0][0]]
+    return Sorting(
+        language=reading.language,
+        language_probability=reading.language_probability,
+        motives=tuple(MotiveGuess(motive, probabilities.get(motive, 0.0)) for motive in given),
+        confident=reading.confident,
+        wants_human=reading.wants_human,
+        wants_human_probability=reading.wants_human_probability,
+        order_numbers=tuple(reading.order_numbers) or _numbers_in_history(mail),
+    )
+
+
+def _numbers_in_history(mail: Mail) -> tuple[str, ...]:
+    history = f"{mail.signature}\n{mail.quoted}"[:MAX_HISTORY]
+    return find_order_numbers(history) if any(letter.isdigit() for letter in history) else ()
