@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from service.settings import LANGUAGES, Settings, SettingsError, load_settings
+from service.settings import LANGUAGES, ROOT, Settings, SettingsError, load_settings
 
 out = Console()
 err = Console(stderr=True)
@@ -141,15 +141,14 @@ def search(settings: Settings, question: str, lang: str | None, k: int, as_json:
 @click.pass_obj
 def check(settings: Settings) -> None:
     """Lint the content; exit 1 and file:line on every mistake."""
-    from faq_kb import load_content
+    from faq_kb import check_content
 
-    content = load_content(settings.content_dir)
-    for mistake in content.mistakes:
-        click.echo(f"{mistake.file}:{mistake.line}: {mistake.message}")
-    if content.mistakes:
+    found = check_content(settings.content_dir, ROOT / "faq_kb" / "topics.csv", LANGUAGES)
+    for line in (*found.mistakes, *found.missing, *found.warnings):
+        click.echo(str(line))
+    if found.failed:
         raise SystemExit(1)
-    languages = sorted({language for language, _ in content.entries})
-    click.echo(f"{len(content.entries)} entries in {', '.join(languages)}: no mistakes")
+    click.echo("no mistakes")
 
 
 @faq.command()

@@ -96,6 +96,9 @@ class Settings(BaseSettings):
     demo: bool = True
     encoder: str = "use-multilingual-v3"
     error_rate: float = Field(default=0.01, gt=0, lt=1)
+    """Share of wrong answers among those given by themselves (FAQ)."""
+    intent_error_rate: float = Field(default=0.05, gt=0, lt=1)
+    """Share of journeys begun on a wrong intent: they begin with a question to the shopper, so an error costs a "no"."""
     hours: Hours = Hours()
     mail: Mail = Mail()
     limits: RateLimits = RateLimits()

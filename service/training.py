@@ -123,7 +123,9 @@ def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str
 
     def chat(progress: Callable[[str], None]) -> str:
         return _line(
-            models.train_chat(text.turns, text.frozen_turns, encoder, where, progress, target_error=settings.error_rate)
+            models.train_chat(
+                text.turns, text.frozen_turns, encoder, where, progress, target_error=settings.intent_error_rate
+            )
         )
 
     def mail(progress: Callable[[str], None]) -> str:

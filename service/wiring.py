@@ -27,7 +27,7 @@ from desk import (
 )
 from faq_kb import FaqLive
 from service.mail_out import Relay
-from service.measures import READ_SECONDS
+from service.measures import READ_SECONDS, measure_database
 from service.settings import ROOT, Settings
 from service.understanding import open_encoder, open_faq_live, open_understanding
 from store import Database, pending_revisions, utc_now
@@ -101,8 +101,9 @@ class House:
             text=text,
             language=conversation.language,
             now=utc_now(),
-            answers=read.message_id,
-            references=read.references,
+            # An id that we made up ourselves is known to nobody else.
+            answers=None if read.message_id_made else read.message_id,
+            references=read.thread_ids,
         )
 
     @property
@@ -149,9 +150,11 @@ def rasa_token(settings: Settings) -> str:
 def open_house(settings: Settings) -> House:
     """Build a house: loads the models (two seconds) and the FAQ; starts nothing."""
     encoder = open_encoder(settings)
+    database = Database(settings.database)
+    measure_database(database.engine)
     return House(
         settings=settings,
-        database=Database(settings.database),
+        database=database,
         hours=settings.hours.calendar(),
         renderer=Renderer(RESPONSES_DIR),
         understanding=open_understanding(settings, encoder),

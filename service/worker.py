@@ -30,7 +30,7 @@ from desk import (
     mark_sent,
 )
 from service.mail_reading import read_and_draft
-from service.measures import JOBS, RASA_SECONDS, STORE_SECONDS, TURN_SECONDS
+from service.measures import JOBS, RASA_SECONDS, TURN_SECONDS
 from service.wiring import House
 from store import Job, claim, finish, retry_later, sweep, utc_now
 from store.jobs import topic
@@ -143,11 +143,9 @@ def answer_turn(house: House, job: Job) -> None:
         RASA_SECONDS.observe(time.perf_counter() - started)
         # The shopper may have changed the language with this very message.
         replies = [house.render(payload, conversation.language) for payload in payloads]
-    stored_at = time.perf_counter()
     with house.database.begin() as session:
         add_bot_replies(session, conversation_id, bot_session=conversation.bot_session, replies=replies)
         _finish(session, job)
-    STORE_SECONDS.observe(time.perf_counter() - stored_at)
     TURN_SECONDS.observe((utc_now() - message.at).total_seconds())
 
 
