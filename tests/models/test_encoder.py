@@ -1,0 +1,47 @@
+"""The encoder gives unit vectors, the same alone as in a batch, from any number of threads."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from models import Encoder, load_encoder
+
+
+def test_rows_are_unit_vectors(encoder: Encoder) -> None:
+    vectors = encoder.encode(["où est mon colis ?", "", "where is my parcel?"])
+    assert vectors.shape == (3, encoder.dim)
+    assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-4)
+
+
+def test_no_text_gives_no_rows(encoder: Encoder) -> None:
+    assert encoder.encode([]).shape == (0, encoder.dim)
+
+
+def test_meaning_carries_over_languages(encoder: Encoder) -> None:
+    parcel, same, other = encoder.encode(["où est mon colis ?", "where is my parcel?", "I like cheese"])
+    assert parcel @ same > parcel @ other + 0.2
+
+
+def test_a_remembered_text_cannot_be_spoilt_by_its_reader(encoder: Encoder) -> None:
+    encoder.encode(["texte gardé"])[:] = 0
+    assert np.allclose(np.linalg.norm(encoder.encode(["texte gardé"])), 1, atol=1e-4)
+
+
+def test_threads_get_the_same_vectors_as_a_batch(encoder: Encoder) -> None:
+    texts = [f"message numéro {number} sur la livraison" for number in range(24)]
+    with ThreadPoolExecutor(4) as pool:
+        alone = np.vstack(list(pool.map(lambda text: encoder.encode([text]), texts)))
+    assert np.allclose(alone, encoder.encode(texts), atol=1e-3)
+
+
+def test_an_adapter_becomes_a_sentence_transformers_model(encoder: Encoder) -> None:
+    model = encoder.with_adapter(np.eye(encoder.dim, dtype=np.float32), np.zeros(encoder.dim, dtype=np.float32))
+    assert np.allclose(model.encode(["mon colis"]), encoder.encode(["mon colis"]), atol=1e-4)
+
+
+def test_an_unknown_model_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="use-multilingual-v3"):
+        load_encoder("/no/such/model")

@@ -1,0 +1,85 @@
+"""A version is trained once for its data, served only when not worse, and one call brings the last one back."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from models import (
+    ArtifactError,
+    Encoder,
+    Example,
+    current_folder,
+    current_version,
+    read_card,
+    rollback,
+    served_threshold,
+    train_chat,
+    versions,
+)
+
+FROZEN = [
+    Example("mon paquet, il est où", "order_tracking", "fr", "h"),
+    Example("remboursement svp", "refund", "fr", "h"),
+    Example("une facture merci", "invoice", "fr", "h"),
+    Example("un conseiller vite", "talk_to_human", "fr", "h"),
+    Example("quelle heure est-il à Tokyo", None, "fr", "h"),
+]
+
+
+@pytest.fixture
+def shuffled(turns: list[Example]) -> list[Example]:
+    """The same texts under wrong labels: whoever learns from them reads worse."""
+    wrong = {
+        "order_tracking": "refund",
+        "refund": "invoice",
+        "invoice": "talk_to_human",
+        "talk_to_human": "order_tracking",
+    }
+    return [replace(turn, label=wrong.get(turn.label or "")) for turn in turns]
+
+
+def test_the_first_version_is_served_with_its_card(turns: list[Example], encoder: Encoder, artifacts: Path) -> None:
+    steps: list[str] = []
+    trained = train_chat(turns, FROZEN, encoder, artifacts, steps.append)
+    folder = current_folder(artifacts, "chat")
+    assert (trained.status, folder.name) == ("served", trained.version)
+    assert read_card(folder)["metrics"]["accuracy"] >= 0.6
+    assert {"card.md", "confusion.png", "reliability.png"} <= {file.name for file in folder.iterdir()}
+    assert 0 < served_threshold(folder) <= 1.01
+    assert "chat: CharacterHead" in steps
+
+
+def test_same_data_is_not_trained_again(turns: list[Example], encoder: Encoder, artifacts: Path) -> None:
+    first = train_chat(turns, FROZEN, encoder, artifacts)
+    again = train_chat(turns, FROZEN, encoder, artifacts)
+    assert (again.status, again.version) == ("up to date", first.version)
+    assert len(versions(artifacts, "chat")) == 1
+
+
+def test_a_worse_version_is_kept_but_not_served(
+    turns: list[Example], shuffled: list[Example], encoder: Encoder, artifacts: Path
+) -> None:
+    good = train_chat(turns, FROZEN, encoder, artifacts)
+    bad = train_chat(shuffled, FROZEN, encoder, artifacts)
+    assert bad.status == "kept"
+    assert good.version in bad.reason
+    assert current_version(artifacts, "chat") == good.version
+    assert versions(artifacts, "chat") == (good.version, bad.version)
+    assert "not served" in read_card(artifacts / "chat" / bad.version)["verdict"]
+
+
+def test_rollback_serves_the_version_before(turns: list[Example], encoder: Encoder, artifacts: Path) -> None:
+    first = train_chat(turns, FROZEN, encoder, artifacts)
+    more = [*turns, Example("vous pouvez me rembourser ?", "refund", "fr", "t1")]
+    second = train_chat(more, [], encoder, artifacts)
+    assert current_version(artifacts, "chat") == second.version
+    assert rollback(artifacts, "chat") == first.version
+    assert current_version(artifacts, "chat") == first.version
+    with pytest.raises(ArtifactError, match="nothing to roll back"):
+        rollback(artifacts, "chat")
+
+
+def test_an_untrained_artefact_names_the_remedy(artifacts: Path) -> None:
+    with pytest.raises(ArtifactError, match="comptoir train"):
+        current_folder(artifacts, "chat")

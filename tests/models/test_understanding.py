@@ -1,0 +1,112 @@
+"""One message read, with heads trained on a handful of texts."""
+
+from pathlib import Path
+
+import pytest
+
+from models import (
+    Encoder,
+    Example,
+    MailExample,
+    Understanding,
+    load_understanding,
+    train_chat,
+    train_human,
+    train_mail,
+)
+from models.human import lexicon_evidence, threshold_for_recall
+from models.sentences import split_sentences
+
+
+@pytest.fixture(scope="module")
+def understanding(
+    encoder: Encoder, turns: list[Example], mails: list[MailExample], tmp_path_factory: pytest.TempPathFactory
+) -> Understanding:
+    artifacts: Path = tmp_path_factory.mktemp("artifacts")
+    train_chat(turns, [], encoder, artifacts)
+    train_mail(mails, turns, [], encoder, artifacts)
+    train_human(turns, mails, [], [], encoder, artifacts)
+    return load_understanding(artifacts, encoder)
+
+
+def test_a_chat_message(understanding: Understanding) -> None:
+    reading = understanding.read_chat("Bonjour, où en est ma commande cmd 2026 104233 ?")
+    assert reading.intent == "order_tracking"
+    assert reading.language == "fr"
+    assert reading.order_numbers == ("CMD-2026-104233",)
+    assert not reading.wants_human
+    assert reading.ranking[0] == (reading.intent, reading.confidence)
+    assert sum(probability for _, probability in reading.ranking) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "je veux parler à un humain",
+        "Mon colis est perdu. Passez-moi quelqu'un !",
+        "can I speak to someone please",
+        "Kann ich mit einem Menschen sprechen?",
+        "quiero hablar con alguien",
+        "posso parlare con qualcuno?",
+    ],
+)
+def test_asking_for_a_human_in_five_languages(understanding: Understanding, text: str) -> None:
+    assert understanding.read_chat(text).wants_human
+
+
+def test_the_conversation_keeps_its_language(understanding: Understanding) -> None:
+    assert understanding.read_chat("ok", language_hint="de").language == "de"
+
+
+def test_a_message_of_nothing_is_read(understanding: Understanding) -> None:
+    for text in ("", "   ", "???", "\n", "😀"):
+        reading = understanding.read_chat(text)
+        assert not reading.order_numbers
+        assert understanding.read_mail("", text).predicted
+
+
+def test_a_mail_has_at_least_its_primary_motive(understanding: Understanding) -> None:
+    reading = understanding.read_mail("Facture", "Bonjour,\nil me faudrait la facture de la commande 104871265.\nMerci")
+    assert reading.primary == "invoice"
+    assert reading.predicted[0] == "invoice"
+    assert {motive for motive, _ in reading.motives} == {"invoice", "order_tracking", "refund"}
+    assert reading.order_numbers == ("104871265",)
+    assert [p for _, p in reading.motives] == sorted((p for _, p in reading.motives), reverse=True)
+
+
+def test_a_mail_that_asks_to_be_called(understanding: Understanding) -> None:
+    body = "Toujours pas d'argent sur mon compte.\nJe veux parler à un conseiller, rappelez-moi."
+    assert understanding.read_mail("Remboursement", body).wants_human
+
+
+@pytest.mark.parametrize(
+    ("text", "asks", "refuses"),
+    [
+        ("passez moi un conseiller", 1, 0),
+        ("Rappelez-moi svp", 1, 0),
+        ("inutile de me rappeler", 1, 1),
+        ("your advisor told me to wait", 0, 1),
+        ("où est mon colis", 0, 0),
+    ],
+)
+def test_the_lexicon_knows_who_asks_and_who_refuses(text: str, asks: int, refuses: int) -> None:
+    assert lexicon_evidence(text) == (asks, refuses)
+
+
+def test_the_human_threshold_prefers_recall() -> None:
+    import numpy as np
+
+    scores = np.array([0.9] * 10 + [0.5, 0.45, 0.44, 0.43] + [0.05] * 50)
+    truth = np.array([True] * 10 + [False, False, False, True] + [False] * 50)
+    assert threshold_for_recall(scores, truth) < 0.43
+
+
+def test_sentences_of_a_wrapped_mail() -> None:
+    text = (
+        "Bonjour,\nje vous écris au sujet de la commande que j'ai passée lundi dernier\net qui n'est pas là. Merci !\n"
+    )
+    assert split_sentences(text) == (
+        "Bonjour,",
+        "je vous écris au sujet de la commande que j'ai passée lundi dernier et qui n'est pas là.",
+        "Merci !",
+    )
