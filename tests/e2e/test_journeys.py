@@ -184,6 +184,7 @@ def test_a_broken_file_changes_nothing_and_the_desk_names_the_line(stack: Stack,
         assert found["slug"] == "payment-methods"
         assert "PayPal" in found["top"][0]["answer_markdown"]
         agent.reload()
+        agent.locator("#notices summary").click()
         expect(agent.get_by_text(re.compile(r"paiement\.md")).first).to_be_visible()
         log = (stack.folder / "var" / "log" / "web.log").read_text(encoding="utf-8")
         assert re.search(r"paiement\.md:\d+", log)

@@ -112,7 +112,7 @@ def test_our_own_training_mails_lose_only_marked_history_and_telephone_lines() -
         json.loads(line) for file in DATA.glob("*/*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()
     ]
     sign = re.compile(
-        r"^\s*(?:>|--|-{3,})|iphone|ipad|android|galaxy|samsung|xiaomi|outlook|gmx|telekom|mobile|handy|appareil|\w+ mail|:$",
+        r"^\s*(?:>|\||--|-{3,})|iphone|ipad|android|galaxy|samsung|xiaomi|outlook|gmx|telekom|mobile|handy|appareil|\w+ mail|:$",
         re.I,
     )
     assert mails
