@@ -30,8 +30,9 @@ def to_html(markdown: str) -> str:
 def present(session: Session, event: Event, renderer: Renderer, language: str) -> dict[str, Any] | None:
     """One event for the widget, or None when it is no business of the shopper's.
 
-    Keys: `number`, `at` (ISO 8601), `kind` ("message" or "notice"), `name` (the event's kind), `from`
-    ("customer", "bot", "agent" or "system"), `agent` (a name, when one acted), `text`, `html` (absent for the customer's own words), `buttons`, `client_id`.
+    Keys: `number`, `at` (ISO 8601), `kind` ("message" or "notice"), `name` (the event's kind), `from` ("customer", "bot",
+    "agent" or "system"), `agent` (a name, when one acted), `text`, `html` (absent for the customer's own words),
+    `buttons`, `client_id`.
     """
     agent = session.get(Agent, event.agent_id) if event.agent_id else None
     if event.kind == EventKind.MESSAGE:

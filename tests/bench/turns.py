@@ -1,7 +1,7 @@
 """A chat turn, POST to stored reply, with 1 and 16 shoppers in one run; where the time goes; memory of each process.
 
-Run: `.venv/bin/python -m tests.bench.turns`. Starts the whole product on free ports. Times are of this machine; the ratio of the two
-runs and the shares are what travels.
+Run: `.venv/bin/python -m tests.bench.turns`. Starts the whole product on free ports. Times are of this machine; the
+ratio of the two runs and the shares are what travels.
 """
 
 from __future__ import annotations
