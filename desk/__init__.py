@@ -28,7 +28,17 @@ from desk.conversations import (
     release,
 )
 from desk.hours import OpeningHours, make_promise
-from desk.mailbox import READ_MAIL, SEND_MAIL, FiledMail, file_mail, latest_mail, mark_sent, receive, send_answer
+from desk.mailbox import (
+    READ_MAIL,
+    SEND_MAIL,
+    FiledMail,
+    file_mail,
+    latest_mail,
+    mark_sent,
+    mark_unsent,
+    receive,
+    send_answer,
+)
 from desk.tables import Actor, Agent, Channel, Conversation, Event, EventKind, InboundMail, OutboundMail, Owner
 
 __all__ = [
@@ -67,6 +77,7 @@ __all__ = [
     "log_in",
     "make_promise",
     "mark_sent",
+    "mark_unsent",
     "may_enter",
     "open_chat",
     "post_message",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from desk.tables import Actor, Channel, Conversation, Event, EventKind, Owner
@@ -176,7 +176,7 @@ def post_message(
             session,
             BOT_TURN,
             f"{conversation_id}/{event.number}",
-            {"conversation_id": conversation_id, "number": event.number},
+            {"conversation_id": conversation_id, "number": event.number, "bot_session": conversation.bot_session},
             lane=conversation_id,
         )
     return event
@@ -195,7 +195,8 @@ def add_bot_replies(
 def escalate(session: Session, conversation_id: str, *, reason: str, promise: Promise) -> bool:
     """Put the conversation into the agents' queue; True when it was the bot's.
 
-    Asking again while queued is answered with the present promise; with an agent at work there is nothing more to give.
+    Asking in words again while queued is answered with the present promise; the button again, or asking while an agent is
+    at work, changes nothing.
     """
     moved = session.scalars(
         update(Conversation)
@@ -204,7 +205,7 @@ def escalate(session: Session, conversation_id: str, *, reason: str, promise: Pr
         .returning(Conversation.id)
     ).all()
     conversation = load(session, conversation_id)
-    if conversation.owner == Owner.QUEUE:
+    if moved or (conversation.owner == Owner.QUEUE and reason == "asked"):
         append(session, conversation_id, EventKind.ESCALATED, Actor.SYSTEM, {"reason": reason, **promise.to_dict()})
     return bool(moved)
 
@@ -258,11 +259,21 @@ def answer(
     )
 
 
-def close(session: Session, conversation_id: str, agent_id: int) -> bool:
-    """End an agent's work on a conversation; a chat goes back to the bot, which starts afresh. False when it is not theirs."""
+def close(session: Session, conversation_id: str, agent_id: int, *, seen: int) -> bool:
+    """End an agent's work on a conversation; a chat goes back to the bot, which starts afresh.
+
+    `seen` is the number of the last event the agent was shown. False when the conversation is not theirs, or when the
+    customer has written after `seen`: nobody else would ever answer that message.
+    """
+    unseen = exists().where(
+        Event.conversation_id == conversation_id,
+        Event.kind == EventKind.MESSAGE,
+        Event.actor == Actor.CUSTOMER,
+        Event.number > seen,
+    )
     closed = session.scalars(
         update(Conversation)
-        .where(_held_by(conversation_id, agent_id))
+        .where(_held_by(conversation_id, agent_id), ~unseen)
         .values(
             owner=Owner.BOT,
             agent_id=None,

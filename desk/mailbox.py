@@ -100,7 +100,7 @@ def file_mail(session: Session, mail_id: int, filed: FiledMail) -> Conversation 
 
 
 def latest_mail(session: Session, conversation_id: str) -> InboundMail | None:
-    """The newest mail of a conversation that a person wrote or that nobody has answered."""
+    """The newest mail of a conversation."""
     return session.scalar(
         select(InboundMail)
         .where(InboundMail.conversation_id == conversation_id)
@@ -155,6 +155,16 @@ def mark_sent(session: Session, mail_id: int) -> bool:
     return bool(marked)
 
 
+def mark_unsent(session: Session, mail_id: int) -> None:
+    """Put the conversation of a mail that could not be sent before the agents again."""
+    conversation_id = session.get_one(OutboundMail, mail_id).conversation_id
+    conversation = load(session, conversation_id)
+    if conversation.owner != Owner.AGENT:
+        conversation.owner, conversation.queued_at, conversation.closed_at = Owner.QUEUE, utc_now(), None
+        session.flush()
+    append(session, conversation_id, EventKind.ESCALATED, Actor.SYSTEM, {"reason": "unsent", "mail_id": mail_id})
+
+
 def _conversation_of(session: Session, filed: FiledMail) -> Conversation | None:
     ids: Collection[str] = filed.thread_ids
     if not ids:
@@ -165,9 +175,10 @@ def _conversation_of(session: Session, filed: FiledMail) -> Conversation | None:
     candidates.discard(None)
     if not candidates:
         return None
+    own = {address.lower() for address in (filed.sender, filed.reply_to) if address}
     return session.scalar(
         select(Conversation)
-        .where(Conversation.id.in_(candidates), func.lower(Conversation.contact) == filed.sender.lower())
+        .where(Conversation.id.in_(candidates), func.lower(Conversation.contact).in_(own))
         .order_by(Conversation.updated_at.desc())
         .limit(1)
     )

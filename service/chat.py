@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ class Queued(BaseModel):
 def chat_blueprint(house: House) -> APIBlueprint:
     """The routes under `/api/v1/chat`."""
     chat = APIBlueprint("chat", __name__, url_prefix="/api/v1/chat", tag="Chat")
-    streams = threading.BoundedSemaphore(max(1, house.settings.threads - 16))
+    streams = threading.BoundedSemaphore(house.settings.threads // 2)
 
     @chat.post("/conversations")
     @limiter.limit(house.settings.limits.conversations)
@@ -99,7 +100,7 @@ def chat_blueprint(house: House) -> APIBlueprint:
         return {"id": conversation.id, "token": token, "language": language}
 
     @chat.post("/conversations/<conversation_id>/messages")
-    @limiter.limit(house.settings.limits.messages)
+    @limiter.limit(house.settings.limits.messages, key_func=lambda: (request.view_args or {})["conversation_id"])
     @chat.input(NewMessage)
     @chat.output(StoredMessage, status_code=201)
     @chat.doc(summary="Send a message; the same client_id again gives the same row", security="token", responses=[401])
@@ -138,8 +139,8 @@ def chat_blueprint(house: House) -> APIBlueprint:
         response.headers["X-Accel-Buffering"] = "no"
         return response
 
+    # No limit: asking for a human is never refused, and asking again changes nothing.
     @chat.post("/conversations/<conversation_id>/human")
-    @limiter.limit(house.settings.limits.messages)
     @chat.output(Queued, status_code=202)
     @chat.doc(summary="Ask for a human", security="token", responses=[401])
     def human(conversation_id: str) -> dict[str, Any]:
@@ -193,6 +194,6 @@ def chat_blueprint(house: House) -> APIBlueprint:
 
 
 def _number(text: str) -> int:
-    if not text.isdigit():
+    if not re.fullmatch(r"[0-9]{1,15}", text):
         abort(400, f'"after" is "{text[:20]}"; it must be the number of the last event you have')
     return int(text)

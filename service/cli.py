@@ -35,10 +35,11 @@ def serve(settings: Settings) -> None:
     """Start everything: web app, Rasa, workers; print the URLs."""
     from service.serve import CannotStart
     from service.serve import serve as run
+    from service.training import TrainingError
 
     try:
         run(settings, out)
-    except CannotStart as error:
+    except (CannotStart, TrainingError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -85,8 +86,9 @@ def rollback(settings: Settings, name: str) -> None:
 @click.pass_obj
 def triage(settings: Settings, files: tuple[str, ...]) -> None:
     """Sort mails: .eml FILES, an mbox, a Maildir, or - for standard input. One JSON object a mail."""
+    from models import ArtifactError
     from service.understanding import open_encoder, open_understanding
-    from triage import read_sources
+    from triage import OurSide, read_sources
     from triage import triage as sort_mail
 
     missing = [name for name in files if name != "-" and not Path(name).exists()]
@@ -94,11 +96,40 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         raise click.ClickException(
             f"{missing[0]} does not exist; name .eml files, an mbox, a Maildir, or - for standard input"
         )
-    understanding = open_understanding(settings, open_encoder(settings))
+    try:
+        understanding = open_understanding(settings, open_encoder(settings))
+    except ArtifactError as error:
+        raise click.ClickException(str(error)) from error
+    ours = OurSide(frozenset({settings.mail.address.lower()}))
     for name, raw in read_sources(files):
-        row = {"source": name, **sort_mail(raw, understanding).to_dict()}
+        row = {"source": name, **sort_mail(raw, understanding, ours=ours).to_dict()}
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+@cli.group()
+def agent() -> None:
+    """The agents who may sit at the desk."""
+
+
+@agent.command()
+@click.argument("login")
+@click.argument("name")
+@click.password_option(help="Asked for when not given.")
+@click.pass_obj
+def add(settings: Settings, login: str, name: str, password: str) -> None:
+    """Let LOGIN, shown to shoppers as NAME, sit at the desk."""
+    from desk import add_agent
+    from store import Database, migrate
+
+    database = Database(settings.database)
+    migrate(database)
+    try:
+        with database.begin() as session:
+            add_agent(session, login, name, password)
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    out.print(f"{name} can log in at {settings.url}/desk/ as {login}.")
 
 
 @cli.group()

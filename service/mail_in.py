@@ -18,6 +18,9 @@ from triage import read_sources
 
 log = structlog.get_logger()
 
+QUIET_SECONDS = 1.0
+"""A file written to more recently than this may not be whole yet."""
+
 
 def take_in(database: Database, raw: bytes, source: str, envelope_from: str | None = None) -> int:
     """Commit one mail; its row's id. The caller acknowledges after this returns."""
@@ -57,7 +60,12 @@ class Listener:
 
 
 class DropFolder:
-    """Takes in whatever mail is put into a folder (.eml files, mbox files, Maildirs); taken mail moves to `taken/` beside it."""
+    """Takes in whatever mail is put into a folder: .eml files, mbox files, Maildirs.
+
+    What lies there and is no longer being written moves to `taking/` beside it, is read and committed there, and ends in
+    `taken/`, or in `refused/` when it cannot be read. What a crash leaves in `taking/` is taken again; the same bytes are
+    one mail.
+    """
 
     def __init__(self, database: Database, folder: Path, *, every_seconds: float = 1.0) -> None:
         self._database = database
@@ -75,18 +83,34 @@ class DropFolder:
         self._thread.join(5.0)
 
     def take_once(self) -> int:
-        """Take in what lies there and is not being written any more; the number of mails."""
-        count = 0
+        """Take in what is ready; the number of mails. What the database does not take stays for the next time."""
+        taking = self._beside("taking")
         for path in sorted(self._folder.iterdir()):
-            if path.name.startswith(".") or _age(path) < 1.0:
-                continue
-            for name, raw in read_sources([path]):
-                take_in(self._database, raw, f"drop:{name}")
-                count += 1
-            taken = self._folder.parent / "taken"
-            taken.mkdir(exist_ok=True)
-            path.rename(taken / f"{time.time_ns()}-{path.name}")
+            if not path.name.startswith(".") and _age(path) > QUIET_SECONDS:
+                path.rename(taking / f"{time.time_ns()}-{path.name}")
+        return sum(self._take(path) for path in sorted(taking.iterdir()))
+
+    def _take(self, path: Path) -> int:
+        count = 0
+        mails = read_sources([path])
+        while True:
+            try:
+                name, raw = next(mails)
+            except StopIteration:
+                break
+            except (OSError, ValueError):
+                log.exception("dropped mail cannot be read; see the folder refused/", name=path.name)
+                path.rename(self._beside("refused") / path.name)
+                return count
+            take_in(self._database, raw, f"drop:{name}")
+            count += 1
+        path.rename(self._beside("taken") / path.name)
         return count
+
+    def _beside(self, name: str) -> Path:
+        folder = self._folder.parent / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def _watch(self) -> None:
         while not self._stopping.wait(self._every):

@@ -42,6 +42,7 @@ def public_blueprint(house: House) -> APIBlueprint:
     @limiter.limit(house.settings.limits.messages)
     @public.doc(summary="Sort one mail (message/rfc822): motives, language, order numbers, human wanted")
     def sort_mail() -> dict[str, Any]:
+        request.max_content_length = house.settings.mail.max_bytes
         raw = request.get_data(cache=False)
         if not raw:
             abort(400, "the body is empty; send one mail as message/rfc822")

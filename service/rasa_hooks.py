@@ -25,7 +25,8 @@ def rasa_blueprint(house: House) -> APIBlueprint:
     @hooks.before_request
     def only_rasa() -> None:
         # Rasa sends the token of its NLU endpoint in the body, that of its action endpoint in the query.
-        given = request.args.get("token") or (request.get_json(force=True, silent=True) or {}).get("token") or ""
+        body = request.get_json(force=True, silent=True)
+        given = request.args.get("token") or (body.get("token") if isinstance(body, dict) else None) or ""
         if not hmac.compare_digest(str(given).encode(), house.rasa_token.encode()):
             abort(403)
 

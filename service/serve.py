@@ -16,6 +16,7 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 import httpx
+import psutil
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from supervisor.xmlrpc import SupervisorTransport
@@ -39,6 +40,7 @@ class CannotStart(Exception):
 def serve(settings: Settings, console: Console) -> None:
     """Run everything until interrupted; raises CannotStart."""
     _check_python(settings)
+    _stop_orphans(settings)
     _check_ports(settings)
     prepare(settings, console)
     with _supervised(settings) as supervisor:
@@ -72,6 +74,17 @@ def _check_python(settings: Settings) -> None:
             f"Rasa needs Python 3.10, but {settings.rasa_python} is {found.stdout.strip() or 'broken'}: "
             "remove bot/.venv and run `make install`."
         )
+
+
+def _stop_orphans(settings: Settings) -> None:
+    """Stop what an earlier start in this data folder left running when it was killed."""
+    try:
+        orphan = psutil.Process(int((settings.data_dir / "run" / "supervisord.pid").read_text()))
+        if "supervisord" in " ".join(orphan.cmdline()) and orphan.parent() in (None, psutil.Process(1)):
+            orphan.terminate()
+            orphan.wait(30)
+    except (OSError, ValueError, psutil.Error):
+        return
 
 
 def _check_ports(settings: Settings) -> None:
@@ -186,11 +199,14 @@ stdout_logfile_backups=3
 """
 
 
-def _state(supervisor: Path, name: str) -> str:
+def _server(supervisor: Path) -> Any:
     # A connection a question: one that failed once (the socket is not there yet) never works again.
-    server = ServerProxy("http://127.0.0.1", SupervisorTransport(serverurl=f"unix://{supervisor}"))
+    return ServerProxy("http://127.0.0.1", SupervisorTransport(serverurl=f"unix://{supervisor}"))
+
+
+def _state(supervisor: Path, name: str) -> str:
     try:
-        info: Any = server.supervisor.getProcessInfo(name)
+        info: Any = _server(supervisor).supervisor.getProcessInfo(name)
     except (OSError, HTTPException, Fault):
         return "UNKNOWN"
     return str(info["statename"])
@@ -219,7 +235,7 @@ def _wait_until_ready(settings: Settings, supervisor: Path, console: Console) ->
 def _answers(settings: Settings, name: str) -> bool:
     url = f"{settings.url}/healthz" if name == "web" else f"http://127.0.0.1:{settings.rasa_port}/"
     try:
-        return httpx.get(url, timeout=2.0).status_code == 200
+        return httpx.get(url, timeout=2.0, trust_env=False).status_code == 200
     except httpx.HTTPError:
         return False
 
@@ -249,6 +265,10 @@ def _stay(settings: Settings, supervisor: Path, console: Console) -> None:
         time.sleep(2)
         for name in ("web", "rasa"):
             state = _state(supervisor, name)
+            if state == "UNKNOWN":
+                raise CannotStart(f"the supervisor is gone: see {logs / 'supervisor.log'}, then start Comptoir again")
+            if state == "FATAL":
+                _server(supervisor).supervisor.startProcess(name, False)
             if state != "RUNNING" and name not in down:
                 down.add(name)
                 meanwhile = "shoppers are told and can reach a human; " if name == "rasa" else ""

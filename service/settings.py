@@ -8,9 +8,10 @@ import secrets
 import tomllib
 from datetime import date, time
 from pathlib import Path
+from typing import Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from desk import OpeningHours
@@ -64,9 +65,9 @@ class Mail(BaseModel):
 
 
 class RateLimits(BaseModel):
-    """Limits of the public API, in Flask-Limiter's notation, per network address."""
+    """Limits of the public API, in Flask-Limiter's notation: per network address, messages per conversation."""
 
-    conversations: str = "30 per minute"
+    conversations: str = "20 per minute; 200 per hour"
     messages: str = "60 per minute"
     faq: str = "120 per minute"
     orders: str = "10 per minute"
@@ -82,7 +83,8 @@ class Settings(BaseSettings):
     artifacts_dir: Path = ROOT / "models" / "artifacts"
     host: str = "127.0.0.1"
     port: int = 8000
-    threads: int = 64
+    threads: int = Field(default=64, ge=32)
+    """Half of them at most hold shoppers' event streams, twelve the desk's; the rest answers."""
     rasa_port: int = 5005
     rasa_python: Path = ROOT / "bot" / ".venv" / "bin" / "python"
     worker_threads: int = 4
@@ -121,6 +123,12 @@ class Settings(BaseSettings):
         if language not in LANGUAGES:
             raise ValueError(f"is none of {', '.join(LANGUAGES)}")
         return language
+
+    @model_validator(mode="after")
+    def _mail_leaves(self) -> Self:
+        if not self.demo and self.mail.relay_host is None:
+            raise ValueError("without the demo, mail needs a relay: set mail.relay_host")
+        return self
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 import faq_kb
 import models
+from bot import Reply
 from desk import Actor, Event, EventKind
 from models import Encoder, HeadEnsemble, Understanding
 from service.settings import Settings
@@ -18,7 +19,7 @@ from store import Database
 
 log = structlog.get_logger()
 
-UNANSWERED = frozenset({"faq_suggestions", "faq_unknown"})
+UNANSWERED = frozenset({Reply.SUGGESTIONS.value, Reply.UNKNOWN.value, Reply.NO_ALERTS.value})
 """The bot's replies that admit that no entry answers for sure."""
 
 
@@ -60,7 +61,8 @@ def unanswered_questions(database: Database) -> Counter[str]:
     """What shoppers asked and the bot could not answer, with how often."""
     with database.read() as session:
         rows = session.scalars(
-            select(Event).where(Event.kind == EventKind.MESSAGE).order_by(Event.conversation_id, Event.number)
+            select(Event).where(Event.kind == EventKind.MESSAGE).order_by(Event.conversation_id, Event.number),
+            execution_options={"yield_per": 1000},
         )
         asked: Counter[str] = Counter()
         question: Event | None = None

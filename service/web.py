@@ -31,7 +31,7 @@ from shop.site import demo_shop_blueprint
 
 log = structlog.get_logger()
 
-MAX_REQUEST_BYTES = 55 * 1024 * 1024
+MAX_REQUEST_BYTES = 1024 * 1024
 
 
 def create_app(house: House) -> APIFlask:

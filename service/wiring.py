@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from zoneinfo import ZoneInfo
 
-import httpx
 import structlog
 from rasa_sdk.executor import ActionExecutor
 
@@ -122,10 +122,7 @@ class House:
         return {"response": payload["response"], "text": rendered.text, "buttons": buttons}
 
     def rasa_up(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.settings.rasa_port}/", timeout=2.0).status_code == 200
-        except httpx.HTTPError:
-            return False
+        return self.dialogue.is_ready()
 
     def readiness(self) -> dict[str, bool]:
         """Which parts work: `database` (reachable and migrated), `understanding`, `faq`, `rasa`."""
@@ -156,7 +153,7 @@ def open_house(settings: Settings) -> House:
         settings=settings,
         database=database,
         hours=settings.hours.calendar(),
-        renderer=Renderer(RESPONSES_DIR),
+        renderer=Renderer(RESPONSES_DIR, ZoneInfo(settings.hours.zone)),
         understanding=open_understanding(settings, encoder),
         faq=open_faq_live(settings, encoder),
         dialogue=Dialogue(f"http://127.0.0.1:{settings.rasa_port}", settings.turn_timeout_seconds),

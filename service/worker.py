@@ -15,7 +15,6 @@ from datetime import timedelta
 import structlog
 from sqlalchemy.orm import Session
 
-from bot import DialogueUnavailable
 from desk import (
     BOT_TURN,
     READ_MAIL,
@@ -28,21 +27,20 @@ from desk import (
     add_bot_replies,
     file_mail,
     mark_sent,
+    mark_unsent,
 )
-from service.mail_reading import read_and_draft
+from service.mail_reading import file_unsorted, read_and_draft
 from service.measures import JOBS, RASA_SECONDS, TURN_SECONDS
 from service.wiring import House
-from store import Job, claim, finish, retry_later, sweep, utc_now
+from store import Job, JobState, claim, finish, retry_later, sweep, utc_now
 from store.jobs import topic
 
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 5.0
-CHAT_LEASE = timedelta(seconds=30)
 MAIL_LEASE = timedelta(seconds=180)
-"""A lease outlives the longest honest handling: a turn's time-out, a huge mail or a slow relay."""
+"""A lease outlives the longest honest handling: here a huge mail or a slow relay."""
 BOT_TRIES = 3
-MAIL_TRIES = 3
 
 Handler = Callable[[House, Job], None]
 
@@ -93,9 +91,11 @@ class Workers:
         while not self._house.stopping.wait(SWEEP_SECONDS):
             try:
                 with self._house.database.begin() as session:
-                    put_back = sweep(session)
-                if put_back:
-                    log.warning("jobs put back after their worker died", jobs=put_back)
+                    swept = sweep(session)
+                    for job in swept.given_up:
+                        _give_up(session, job)
+                if swept.put_back:
+                    log.warning("jobs put back after their worker died", jobs=swept.put_back)
             except Exception:
                 log.exception("sweep failed; it is tried again")
 
@@ -103,7 +103,7 @@ class Workers:
 def run_one(house: House, kinds: Sequence[str]) -> bool:
     """Claim and carry out one job of `kinds`; False when there was none. A failing job is put back, later and later."""
     with house.database.begin() as session:
-        job = claim(session, kinds, lease=CHAT_LEASE if BOT_TURN in kinds else MAIL_LEASE)
+        job = claim(session, kinds, lease=_chat_lease(house) if BOT_TURN in kinds else MAIL_LEASE)
     if job is None:
         return False
     try:
@@ -115,8 +115,9 @@ def run_one(house: House, kinds: Sequence[str]) -> bool:
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempt=job.attempts)
         with house.database.begin() as session:
-            tries = MAIL_TRIES if job.kind == READ_MAIL else 8
-            state = retry_later(session, job, f"{type(error).__name__}: {error}", tries=tries)
+            state = retry_later(session, job, f"{type(error).__name__}: {error}")
+            if state == JobState.FAILED:
+                _give_up(session, job)
         JOBS.labels(job.kind, state.value).inc()
     return True
 
@@ -127,24 +128,24 @@ def answer_turn(house: House, job: Job) -> None:
     with house.database.read() as session:
         conversation = session.get_one(Conversation, conversation_id)
         message = session.get_one(Event, (conversation_id, job.payload["number"]))
+    bot_session = job.payload["bot_session"]
     replies = []
-    if conversation.owner == Owner.BOT:
+    # A message of an earlier session has had its answer from an agent.
+    if conversation.owner == Owner.BOT and conversation.bot_session == bot_session:
         started = time.perf_counter()
         try:
             key = f"{conversation_id}/{message.number}"
-            payloads = house.dialogue.turn(
-                f"{conversation_id}:{conversation.bot_session}", message.body["text"], key=key
-            )
-        except DialogueUnavailable as error:
+            payloads = house.dialogue.turn(f"{conversation_id}:{bot_session}", message.body["text"], key=key)
+            replies = [house.render(payload, conversation.language) for payload in payloads]
+        except Exception as error:
+            # Whatever it is that fails, the shopper is not left without a word.
             if job.attempts < BOT_TRIES:
                 raise
-            log.error("Rasa does not answer; the shopper is told", error=str(error))
-            payloads = [{"response": "notice_bot_unavailable"}]
+            log.exception("the bot cannot answer; the shopper is told", error=str(error))
+            replies = [house.render({"response": "notice_bot_unavailable"}, conversation.language)]
         RASA_SECONDS.observe(time.perf_counter() - started)
-        # The shopper may have changed the language with this very message.
-        replies = [house.render(payload, conversation.language) for payload in payloads]
     with house.database.begin() as session:
-        add_bot_replies(session, conversation_id, bot_session=conversation.bot_session, replies=replies)
+        add_bot_replies(session, conversation_id, bot_session=bot_session, replies=replies)
         _finish(session, job)
     TURN_SECONDS.observe((utc_now() - message.at).total_seconds())
 
@@ -165,12 +166,28 @@ def send_mail(house: House, job: Job) -> None:
         mail = session.get_one(OutboundMail, job.payload["mail_id"])
     if mail.sent_at is None:
         house.relay.send(mail.recipient, mail.raw)
+    # A fact of its own: it stands even when the relay was so slow that the lease is lost, or the mail would go out again.
     with house.database.begin() as session:
         mark_sent(session, mail.id)
+    with house.database.begin() as session:
         _finish(session, job)
 
 
 HANDLERS: dict[str, Handler] = {BOT_TURN: answer_turn, READ_MAIL: read_mail, SEND_MAIL: send_mail}
+
+
+def _chat_lease(house: House) -> timedelta:
+    return timedelta(seconds=house.settings.turn_timeout_seconds + 15)
+
+
+def _give_up(session: Session, job: Job) -> None:
+    """A job that nobody could do becomes a human's: nothing is dropped."""
+    log.error("job given up; an agent gets it", kind=job.kind, key=job.key, error=job.error)
+    if job.kind == READ_MAIL:
+        mail = session.get_one(InboundMail, job.payload["mail_id"])
+        file_mail(session, mail.id, file_unsorted(mail))
+    elif job.kind == SEND_MAIL:
+        mark_unsent(session, job.payload["mail_id"])
 
 
 def _finish(session: Session, job: Job) -> None:

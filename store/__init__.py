@@ -6,7 +6,7 @@ rows first, then listens to the `Bell`, then looks again, because a bell may be 
 
 from store.bell import Bell, Listener
 from store.engine import Base, Database, UtcDateTime, ring_after_commit, utc_now
-from store.jobs import Job, JobState, claim, enqueue, finish, retry_later, sweep
+from store.jobs import Job, JobState, Swept, claim, enqueue, finish, retry_later, sweep
 from store.migrate import migrate, pending_revisions
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Job",
     "JobState",
     "Listener",
+    "Swept",
     "UtcDateTime",
     "claim",
     "enqueue",

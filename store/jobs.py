@@ -7,17 +7,20 @@ worker that dies leaves a lease that runs out; `sweep` then puts the job back. H
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, select, update
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, case, select, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from store.engine import Base, UtcDateTime, ring_after_commit, utc_now
 
 LEASE = timedelta(seconds=60)
+TRIES = 8
+"""Attempts at one job before it is given up; with the growing delays that is some ten minutes of trouble."""
 
 
 class JobState(StrEnum):
@@ -95,7 +98,7 @@ def finish(session: Session, job: Job) -> bool:
     return _leave(session, job, JobState.DONE, error=None)
 
 
-def retry_later(session: Session, job: Job, error: str, *, tries: int = 8) -> JobState:
+def retry_later(session: Session, job: Job, error: str, *, tries: int = TRIES) -> JobState:
     """Put a failed job back with growing delay (2, 4, 8 ... 300 s), or give it up after `tries` attempts."""
     state = JobState.FAILED if job.attempts >= tries else JobState.WAITING
     delay = timedelta(seconds=min(2.0**job.attempts, 300.0))
@@ -103,18 +106,36 @@ def retry_later(session: Session, job: Job, error: str, *, tries: int = 8) -> Jo
     return state
 
 
-def sweep(session: Session) -> int:
-    """Put back every job whose worker died (lease over), ring for all that wait; the number put back."""
+@dataclass(frozen=True)
+class Swept:
+    """What a sweep found: how many jobs it put back, and those it gave up because they had outlived every worker."""
+
+    put_back: int
+    given_up: Sequence[Job]
+
+
+def sweep(session: Session, *, tries: int = TRIES) -> Swept:
+    """Put back every job whose worker died (lease over), ring for all that wait.
+
+    A job that may itself be what kills its workers comes back later than the others, and is given up after `tries`.
+    """
     now = utc_now()
+    dead = (Job.state == JobState.RUNNING, Job.leased_until < now)
+    given_up = session.scalars(
+        update(Job)
+        .where(*dead, Job.attempts >= tries)
+        .values(state=JobState.FAILED, leased_until=None, error="no worker outlived it")
+        .returning(Job)
+    ).all()
     back = session.scalars(
         update(Job)
-        .where(Job.state == JobState.RUNNING, Job.leased_until < now)
-        .values(state=JobState.WAITING, leased_until=None)
+        .where(*dead)
+        .values(state=JobState.WAITING, leased_until=None, due_at=case((Job.attempts > 1, now + LEASE), else_=now))
         .returning(Job.id)
     ).all()
     for kind in session.scalars(select(Job.kind).where(Job.state == JobState.WAITING, Job.due_at <= now).distinct()):
         ring_after_commit(session, topic(kind))
-    return len(back)
+    return Swept(len(back), given_up)
 
 
 def _leave(session: Session, job: Job, state: JobState, **values: Any) -> bool:

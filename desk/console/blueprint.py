@@ -63,6 +63,14 @@ class Reply(BaseModel):
     text: str = Field(min_length=1, max_length=20_000)
     subject: str = Field(default="", max_length=400)
     close: bool = False
+    seen: int = Field(default=0, ge=0)
+    """The number of the last event on the agent's screen; matters with `close`."""
+
+
+class Closing(BaseModel):
+    """An agent closes what they see: `seen` is the number of the last event on their screen."""
+
+    seen: int = Field(default=0, ge=0)
 
 
 class Refused(Exception):
@@ -184,9 +192,14 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
 
     @desk.post("/api/conversations/<uuid:conversation_id>/close")
     def end(conversation_id: UUID) -> Any:
+        try:
+            seen = Closing.model_validate(request.get_json()).seen
+        except ValidationError:
+            abort(400)
+
         def act(session: Session, found: Conversation) -> None:
-            if not close(session, found.id, me().id) and found.owner != Owner.BOT:
-                raise Refused(_too_late(session, found))
+            if not close(session, found.id, me().id, seen=seen) and found.owner != Owner.BOT:
+                raise Refused(_words()("refused.unseen") if _mine(found) else _too_late(session, found))
 
         return _act(conversation_id, act)
 
@@ -213,7 +226,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
                 message = _words()("reply.bad_address", address=found.contact or "", error=error)
                 return {"error": "address", "message": message}, 422
 
-        def act(session: Session, found: Conversation) -> None:
+        def act(session: Session, found: Conversation) -> dict[str, str]:
             if composed is None:
                 said = answer(session, found.id, me().id, text, client_id=key)
             else:
@@ -229,8 +242,10 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
                 )
             if said is None:
                 raise Refused(_too_late(session, found))
-            if wanted.close:
-                close(session, found.id, me().id)
+            # The answer stands whether or not the conversation can be closed; sent again, it may be closed already.
+            if wanted.close and not close(session, found.id, me().id, seen=wanted.seen) and _mine(found):
+                return {"kept_open": _words()("reply.kept_open")}
+            return {}
 
         return _act(conversation_id, act)
 
@@ -261,14 +276,14 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             response.headers["Cache-Control"] = "no-store"
         return response
 
-    def _act(conversation_id: UUID, act: Callable[[Session, Conversation], None]) -> Any:
-        """One act of this agent in one transaction; 409 with a sentence when it came too late."""
+    def _act(conversation_id: UUID, act: Callable[[Session, Conversation], dict[str, str] | None]) -> Any:
+        """One act of this agent in one transaction, with what it has to say; 409 with a sentence when it came too late."""
         try:
             with doors.database.begin() as session:
-                act(session, load(session, str(conversation_id)))
+                said = act(session, load(session, str(conversation_id)))
         except Refused as refused:
             return {"error": "refused", "message": refused.message}, 409
-        return {"ok": True}
+        return {"ok": True, **(said or {})}
 
     def _too_late(session: Session, found: Conversation) -> str:
         if found.owner == Owner.AGENT and found.agent_id is not None and found.agent_id != me().id:

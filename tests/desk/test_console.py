@@ -30,6 +30,17 @@ def owner(database: Database, conversation_id: str) -> str:
         return desk.load(session, conversation_id).owner
 
 
+def last(agent: Browser, conversation_id: str) -> int:
+    """The number of the last event that `agent`'s page shows."""
+    number: int = agent.ask(f"conversations/{conversation_id}").json["last"]
+    return number
+
+
+def write(database: Database, conversation_id: str, text: str) -> None:
+    with database.begin() as session:
+        desk.post_message(session, conversation_id, str(uuid.uuid4()), text, wants_human=False, promise=PROMISE)
+
+
 # ---- who may enter
 
 
@@ -206,7 +217,7 @@ def test_each_conversation_stands_in_its_views(browser: Open, database: Database
     with database.begin() as session:
         desk.claim_conversation(session, mine, agents[0])
         desk.claim_conversation(session, closed, agents[0])
-        desk.close(session, closed, agents[0])
+        desk.close(session, closed, agents[0], seen=10**6)
     agent = browser("lea")
 
     expected = {
@@ -255,8 +266,7 @@ def test_only_what_is_new_is_sent_again(browser: Open, database: Database) -> No
     chat = open_chat(database, "premier", queued=True)
     agent = browser("lea")
     last = agent.ask(f"conversations/{chat}").json["last"]
-    with database.begin() as session:
-        desk.post_message(session, chat, str(uuid.uuid4()), "deuxième", wants_human=False, promise=PROMISE)
+    write(database, chat, "deuxième")
 
     news = agent.ask(f"conversations/{chat}?after={last}").json
 
@@ -280,7 +290,7 @@ def test_claiming_answering_and_closing_a_chat(browser: Open, database: Database
 
     assert agent.act(chat, "claim").status_code == 200
     assert agent.reply(chat, "Bonjour, je suis Léa.").status_code == 200
-    assert agent.act(chat, "close").status_code == 200
+    assert agent.act(chat, "close", seen=last(agent, chat)).status_code == 200
 
     with database.read() as session:
         said = [
@@ -288,6 +298,63 @@ def test_claiming_answering_and_closing_a_chat(browser: Open, database: Database
         ]
         assert said == ["Bonjour, je suis Léa."]
         assert desk.load(session, chat).owner == Owner.BOT
+
+
+def test_closing_over_a_message_just_written_is_refused_in_words(browser: Open, database: Database) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+    agent.act(chat, "claim")
+    seen = last(agent, chat)
+    write(database, chat, "encore une question")
+
+    refused = agent.act(chat, "close", seen=seen)
+
+    assert refused.status_code == 409
+    assert refused.json["message"].startswith("Le client vient d’écrire")
+    assert "encore une question" in agent.ask(f"conversations/{chat}?after={seen}").json["events"]
+    assert owner(database, chat) == Owner.AGENT
+    assert agent.act(chat, "close", seen=last(agent, chat)).status_code == 200
+    assert owner(database, chat) == Owner.BOT
+
+
+def test_an_answer_that_was_to_close_over_a_message_just_written_is_sent_and_closes_nothing(
+    browser: Open, database: Database
+) -> None:
+    chat, agent, key = open_chat(database, "un humain svp", queued=True), browser("lea"), str(uuid.uuid4())
+    agent.act(chat, "claim")
+    seen = last(agent, chat)
+    write(database, chat, "encore une question")
+
+    replies = [agent.reply(chat, "Bonne journée.", key, close=True, seen=seen) for _ in range(2)]
+
+    assert [reply.status_code for reply in replies] == [200, 200]
+    assert all("le client vient d’écrire" in reply.json["kept_open"] for reply in replies)
+    assert owner(database, chat) == Owner.AGENT
+    shown = agent.ask(f"conversations/{chat}?after={seen}").json["events"]
+    assert "encore une question" in shown
+    assert shown.count("Bonne journée.") == 1
+
+
+def test_a_mail_that_comes_in_while_its_case_is_answered_keeps_the_case_open(browser: Open, database: Database) -> None:
+    case, agent = file_mail(database, message_id="<first@example.org>"), browser("lea")
+    agent.act(case, "claim")
+    seen = last(agent, case)
+    assert file_mail(database, thread_ids=("<first@example.org>",), text="Et la facture ?") == case
+
+    sent = agent.reply(case, "Un exemplaire neuf part ce soir.", subject="Re", close=True, seen=seen)
+
+    assert "kept_open" in sent.json
+    assert owner(database, case) == Owner.AGENT
+    with database.read() as session:
+        assert session.scalar(select(func.count()).select_from(OutboundMail)) == 1
+
+
+@pytest.mark.parametrize("seen", [-1, "all", None])
+def test_closing_takes_a_number_of_an_event(browser: Open, database: Database, seen: object) -> None:
+    chat, agent = open_chat(database, "un humain svp", queued=True), browser("lea")
+    agent.act(chat, "claim")
+
+    assert agent.act(chat, "close", seen=seen).status_code == 400
+    assert owner(database, chat) == Owner.AGENT
 
 
 def test_whoever_claims_too_late_is_told_by_whom(browser: Open, database: Database) -> None:
@@ -367,12 +434,13 @@ def test_a_drafted_reply_is_edited_and_leaves_once(browser: Open, database: Data
     assert "Bonjour, nous vous renvoyons un exemplaire." in composer
     assert 'value="Re: Livre abîmé"' in composer
     assert "camille.martin@example.org" in composer
+    seen = last(agent, case)
 
     for _ in range(2):
         sent = agent.reply(
-            case, "Un exemplaire neuf part ce soir.", key, subject="Re: Livre abîmé\r\nBcc: x@y", close=True
+            case, "Un exemplaire neuf part ce soir.", key, subject="Re: Livre abîmé\r\nBcc: x@y", close=True, seen=seen
         )
-        assert sent.status_code == 200
+        assert sent.json == {"ok": True}
 
     with database.read() as session:
         (mail,) = session.scalars(select(OutboundMail)).all()
@@ -404,6 +472,40 @@ def test_an_address_that_cannot_be_written_to_is_said_to_the_agent(browser: Open
 
     assert response.status_code == 422
     assert "nobody@nowhere" in response.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("fr", "Le courriel n’a pas pu partir : à renvoyer"),
+        ("en", "The mail could not be sent: send it again"),
+    ],
+)
+def test_a_mail_that_could_not_leave_is_told_in_the_transcript(
+    browser: Open, database: Database, language: str, told: str
+) -> None:
+    case = file_mail(database)
+    with database.begin() as session:
+        desk.append(session, case, EventKind.ESCALATED, desk.Actor.SYSTEM, {"reason": "unsent"})
+
+    page = browser("lea").look(f"/desk/c/{case}", headers={"Accept-Language": language})
+
+    assert told in page
+
+
+def test_a_mail_that_could_not_be_sorted_is_shown_listed_and_answered(browser: Open, database: Database) -> None:
+    case = file_mail(
+        database, sorting={}, draft=None, subject="", text="", quoted="", attachments=(), sender="x@example.net"
+    )
+    agent = browser("lea")
+
+    page = agent.look(f"/desk/c/{case}")
+
+    assert "(sans objet)" in page
+    assert "Tri du courriel" not in page
+    assert case in agent.ask("list?view=queue").json["list"]
+    agent.act(case, "claim")
+    assert agent.reply(case, "Votre courriel est illisible.", subject="Re").status_code == 200
 
 
 # ---- live

@@ -53,6 +53,11 @@ def claim(database: Database, conversation_id: str, agent_id: int) -> bool:
         return desk.claim_conversation(session, conversation_id, agent_id)
 
 
+def close(database: Database, conversation_id: str, agent_id: int, *, seen: int) -> bool:
+    with database.begin() as session:
+        return desk.close(session, conversation_id, agent_id, seen=seen)
+
+
 def post(database: Database, conversation_id: str, text: str, *, client_id: str, human: bool = False) -> int:
     with database.begin() as session:
         return desk.post_message(session, conversation_id, client_id, text, wants_human=human, promise=PROMISE).number
@@ -177,7 +182,7 @@ def test_a_late_reply_does_not_reach_the_bots_next_session(database: Database, a
     with database.begin() as session:
         desk.escalate(session, chat, reason="button", promise=PROMISE)
         desk.claim_conversation(session, chat, agents[0])
-        desk.close(session, chat, agents[0])
+        desk.close(session, chat, agents[0], seen=10**6)
     assert conversation(database, chat).owner == Owner.BOT
 
     with database.begin() as session:
@@ -194,8 +199,52 @@ def test_only_the_agent_who_holds_a_conversation_may_answer_release_or_close_it(
     with database.begin() as session:
         assert desk.answer(session, chat, karim, "moi !") is None
         assert not desk.release(session, chat, karim)
-        assert not desk.close(session, chat, karim)
+        assert not desk.close(session, chat, karim, seen=10**6)
         assert desk.answer(session, chat, lea, "bonjour") is not None
+
+
+def test_a_message_the_agent_has_not_seen_keeps_the_conversation_open(
+    database: Database, agents: tuple[int, int]
+) -> None:
+    chat = open_chat(database, "un conseiller svp", queued=True)
+    claim(database, chat, agents[0])
+    seen = events(database, chat)[-1].number
+    number = post(database, chat, "encore une question", client_id=str(uuid.uuid4()))
+
+    assert not close(database, chat, agents[0], seen=seen)
+    assert conversation(database, chat).owner == Owner.AGENT
+    assert events(database, chat, EventKind.CLOSED) == []
+    assert close(database, chat, agents[0], seen=number)
+
+
+def test_what_others_did_unseen_does_not_keep_a_conversation_open(database: Database, agents: tuple[int, int]) -> None:
+    chat = open_chat(database, "un conseiller svp", queued=True)
+    claim(database, chat, agents[0])
+    seen = events(database, chat, EventKind.MESSAGE)[-1].number
+    with database.begin() as session:
+        desk.answer(session, chat, agents[0], "Au revoir")
+
+    assert close(database, chat, agents[0], seen=seen)
+
+
+@pytest.mark.parametrize("_round", range(5))
+def test_of_a_message_and_a_closing_at_once_the_message_is_owed_an_answer(
+    database: Database, agents: tuple[int, int], _round: int
+) -> None:
+    chat = open_chat(database, "un conseiller svp", queued=True)
+    claim(database, chat, agents[0])
+    seen = events(database, chat)[-1].number
+    with database.read() as session:
+        jobs = session.scalar(select(func.count()).select_from(Job)) or 0
+
+    _, closed = at_once(
+        lambda: post(database, chat, "encore une question", client_id=str(uuid.uuid4())),
+        lambda: close(database, chat, agents[0], seen=seen),
+    )
+
+    with database.read() as session:
+        turns = (session.scalar(select(func.count()).select_from(Job)) or 0) - jobs
+    assert (conversation(database, chat).owner, turns) == ((Owner.BOT, 1) if closed else (Owner.AGENT, 0))
 
 
 def test_a_released_conversation_goes_back_to_its_old_place(database: Database, agents: tuple[int, int]) -> None:

@@ -104,4 +104,4 @@ def send(database: Database, case: str, agent_id: int, *, key: str, close: bool 
             raw=b"Subject: Re\r\n\r\nVoici",
         )
         if close:
-            desk.close(session, case, agent_id)
+            desk.close(session, case, agent_id, seen=10**6)

@@ -7,8 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from desk import BOT_TURN, Actor, Conversation, Event, EventKind, Owner, claim_conversation, close
+from bot import Reply, payload
+from desk import BOT_TURN, Actor, Conversation, Event, EventKind, Owner, add_bot_replies, claim_conversation, close
 from service import worker
+from service.demo import add_demo_agents
+from service.understanding import unanswered_questions
 from service.wiring import House
 from store import Job, JobState
 from tests.service.conftest import Chat
@@ -93,11 +96,9 @@ def test_the_bot_is_silent_once_a_human_is_asked_for(chat: Chat, house: House) -
 def test_after_closing_the_bot_is_back(chat: Chat, house: House) -> None:
     chat.say("un conseiller s'il vous plaît")
     with house.database.begin() as session:
-        from service.demo import add_demo_agents
-
         add_demo_agents(session)
         assert claim_conversation(session, chat.id, 1)
-        assert close(session, chat.id, 1)
+        assert close(session, chat.id, 1, seen=10**6)
     assert chat.events()["owner"] == Owner.BOT
     chat.say("où en est ma commande ?")
     with house.database.read() as session:
@@ -178,3 +179,30 @@ def test_events_are_numbered_without_gaps(chat: Chat, house: House) -> None:
         numbers = session.scalars(select(Event.number).where(Event.conversation_id == chat.id)).all()
         assert list(numbers) == list(range(1, len(numbers) + 1))
         assert EventKind.ESCALATED in session.scalars(select(Event.kind).where(Event.conversation_id == chat.id)).all()
+
+
+def test_what_the_bot_did_not_know_shows_up_as_a_gap(chat: Chat, house: House) -> None:
+    chat.say("quelle est la capitale de la Mongolie ?")
+    with house.database.begin() as session:
+        bot_session = session.get_one(Conversation, chat.id).bot_session
+        unknown = house.render(payload(Reply.UNKNOWN), "fr")
+        assert add_bot_replies(session, chat.id, bot_session=bot_session, replies=[unknown])
+    assert unanswered_questions(house.database) == {"quelle est la capitale de la Mongolie ?": 1}
+
+
+def test_a_message_of_before_an_agents_work_is_not_answered_after_it(chat: Chat, house: House) -> None:
+    chat.say("où en est ma commande ?")
+    chat.client.post(f"/api/v1/chat/conversations/{chat.id}/human", headers=chat.headers)
+    with house.database.begin() as session:
+        add_demo_agents(session)
+        assert claim_conversation(session, chat.id, 1)
+        assert close(session, chat.id, 1, seen=10**6)
+    before = chat.events()["last"]
+    assert worker.run_one(house, [BOT_TURN])
+    assert chat.events()["last"] == before
+
+
+def test_pressing_the_button_twice_is_one_request(chat: Chat) -> None:
+    for _ in range(3):
+        chat.client.post(f"/api/v1/chat/conversations/{chat.id}/human", headers=chat.headers)
+    assert [event["name"] for event in chat.events()["events"]].count("escalated") == 1

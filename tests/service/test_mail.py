@@ -8,13 +8,25 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from desk import READ_MAIL, SEND_MAIL, Conversation, InboundMail, OutboundMail, Owner, claim_conversation, send_answer
+from desk import (
+    READ_MAIL,
+    SEND_MAIL,
+    Conversation,
+    InboundMail,
+    OutboundMail,
+    Owner,
+    claim_conversation,
+    close,
+    send_answer,
+)
 from service import mail_in, worker
 from service.demo import add_demo_agents
 from service.mail_in import DropFolder, Listener
 from service.mail_out import Relay, Sink, sent_mails
 from service.settings import Mail
 from service.wiring import House
+from store import Job
+from store.jobs import TRIES
 from tests.service.conftest import free_port
 
 
@@ -167,3 +179,64 @@ def test_the_drop_folder_takes_files_once(house: House, tmp_path: Path) -> None:
     assert folder.take_once() == 0
     assert count(house, InboundMail) == 1
     assert list((tmp_path / "taken").iterdir())
+
+
+def test_a_mail_that_cannot_be_sorted_is_put_before_an_agent_as_it_is(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the model is gone")
+
+    monkeypatch.setattr(house.understanding, "read_mail", broken)
+    mail_in.take_in(house.database, letter(), "test")
+    for _ in range(TRIES):
+        with house.database.begin() as session:
+            for job in session.scalars(select(Job)):
+                job.due_at = job.created_at
+        assert worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        conversation = session.scalars(select(Conversation)).one()
+        assert conversation.owner == Owner.QUEUE
+        assert conversation.subject == "colis pas arrivé"
+        assert session.scalars(select(InboundMail)).one().sorting == {}
+
+
+def test_a_reply_that_cannot_leave_comes_back_into_the_queue(house: House) -> None:
+    house.relay = Relay("127.0.0.1", free_port(), "contact@librairie-tournesol.example")
+    mail_in.take_in(house.database, letter(), "test")
+    worker.run_one(house, [READ_MAIL])
+    with house.database.begin() as session:
+        add_demo_agents(session)
+        conversation = session.scalars(select(Conversation)).one()
+        mail = session.scalars(select(InboundMail)).one()
+        assert claim_conversation(session, conversation.id, 1)
+    composed = house.compose(conversation, mail, "Léa", "Re: colis", "Il arrive.")
+    with house.database.begin() as session:
+        send_answer(
+            session,
+            conversation.id,
+            1,
+            key="reply",
+            text="Il arrive.",
+            message_id=composed.message_id,
+            recipient=composed.recipient,
+            raw=composed.raw,
+        )
+        assert close(session, conversation.id, 1, seen=10**6)
+    for _ in range(TRIES):
+        with house.database.begin() as session:
+            for job in session.scalars(select(Job)):
+                job.due_at = job.created_at
+        assert worker.run_one(house, [SEND_MAIL])
+    with house.database.read() as session:
+        assert session.scalars(select(Conversation)).one().owner == Owner.QUEUE
+
+
+def test_a_file_that_cannot_be_taken_holds_up_no_other(house: House, tmp_path: Path) -> None:
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    (drop / "a-dead-link.eml").symlink_to(tmp_path / "nowhere")
+    (drop / "b.eml").write_bytes(letter())
+    time.sleep(1.1)
+    assert DropFolder(house.database, drop).take_once() >= 1
+    assert list(drop.iterdir()) == []

@@ -67,7 +67,7 @@ def test_a_dead_workers_job_is_put_back_and_its_late_result_refused(database: Da
     dead = take(database, lease=timedelta(seconds=-1))
     assert dead is not None
     with database.begin() as session:
-        assert sweep(session) == 1
+        assert sweep(session).put_back == 1
     alive = take(database)
     assert alive is not None
     assert alive.id == dead.id
@@ -104,3 +104,17 @@ def test_the_bell_rings_after_commit_and_not_after_rollback(database: Database) 
         assert not listener.wait(0.05)
         add(database, "kept")
         assert listener.wait(0.05)
+
+
+def test_a_job_that_kills_every_worker_is_given_up(database: Database) -> None:
+    add(database, "poison")
+    for _ in range(3):
+        with database.begin() as session:
+            for row in session.scalars(select(Job)):
+                row.due_at = row.created_at
+        assert take(database, lease=timedelta(seconds=-1)) is not None
+        with database.begin() as session:
+            swept = sweep(session, tries=3)
+    assert [job.key for job in swept.given_up] == ["poison"]
+    assert swept.put_back == 0
+    assert take(database) is None

@@ -86,7 +86,8 @@ def test_the_real_understanding_sorts_a_mail() -> None:
     except (ArtifactError, FileNotFoundError) as error:
         pytest.skip(f"nothing is trained yet, run `make train`: {error}")
     raw = mail(
-        "Bonjour,\nOù en est ma commande CMD-2026-104233 ? Je ne vois plus rien dans le suivi du colis. Je souhaite parler à un conseiller.\nJean",
+        "Bonjour,\nOù en est ma commande CMD-2026-104233 ? Je ne vois plus rien dans le suivi du colis. "
+        "Je souhaite parler à un conseiller.\nJean",
         content_type="text/plain; charset=utf-8",
     )
     result = triage(raw, understanding)

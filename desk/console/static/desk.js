@@ -178,12 +178,18 @@ function nearTheEnd() {
   return scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < NEAR_THE_END;
 }
 
-/** Show what was said last: the end, or the beginning of the last message when it is longer than the screen. */
-function settle() {
+/** Show what was said last: the end, or the beginning of `first` (the last message) when it would not be on the screen. */
+function settle(first = [...transcript.querySelectorAll(".message")].at(-1)) {
   toEnd();
-  const last = [...transcript.querySelectorAll(".message")].at(-1);
-  if (last) scroll.scrollTop = Math.min(scroll.scrollTop, last.offsetTop - scroll.offsetTop - 12);
+  if (first) scroll.scrollTop = Math.min(scroll.scrollTop, first.offsetTop - scroll.offsetTop - 12);
   settledAt = scroll.scrollTop;
+}
+
+/** Show what the customer has written after the event `seen`. */
+function settleAtUnseen(seen) {
+  const messages = [...transcript.querySelectorAll(".message.customer")];
+  const unseen = messages.find((message) => Number(message.dataset.number) > seen);
+  if (unseen) settle(unseen);
 }
 
 function isSettled() {
@@ -200,14 +206,18 @@ function toEnd() {
 async function act(name) {
   if (!chosen) return;
   const id = chosen;
+  const seen = Number(main.dataset.last);
+  let refused = false;
   try {
-    await post(`api/conversations/${id}/${name}`);
+    await post(`api/conversations/${id}/${name}`, name === "close" ? { seen } : {});
     if (name === "close") toast(texts.closed);
     if (name === "release") toast(texts.released);
   } catch (refusal) {
     toast(refusal.message, "bad");
+    refused = true;
   }
   await Promise.all([refreshConversation(), refreshList()]);
+  if (refused && name === "close" && id === chosen) settleAtUnseen(seen);
   if (name === "claim" || name === "take") composer.querySelector("textarea")?.focus();
 }
 
@@ -221,14 +231,17 @@ async function send(close) {
     return;
   }
   const id = chosen;
-  const reply = { text: text.value, subject: form.elements.subject?.value ?? "", close };
+  const seen = Number(main.dataset.last);
+  const reply = { text: text.value, subject: form.elements.subject?.value ?? "", close, seen };
+  let keptOpen = false;
   // The same words again after a lost answer are the same reply: the server keeps one.
   const words = JSON.stringify([id, reply.text, reply.subject]);
   if (sending?.words !== words) sending = { words, client_id: uuid() };
   form.dataset.sending = "yes";
   form.setAttribute("aria-busy", "true");
   try {
-    await post(`api/conversations/${id}/reply`, { ...reply, client_id: sending.client_id });
+    const said = await post(`api/conversations/${id}/reply`, { ...reply, client_id: sending.client_id });
+    keptOpen = Boolean(said.kept_open);
     sending = null;
     sessionStorage.removeItem(DRAFT + id);
     if (id === chosen) {
@@ -236,7 +249,8 @@ async function send(close) {
       text.value = text.defaultValue = "";
       settle();
     }
-    if (close) toast(texts.closed);
+    if (keptOpen) toast(said.kept_open, "bad");
+    else if (close) toast(texts.closed);
     else if (form.classList.contains("mail")) toast(texts.sent);
   } catch (refusal) {
     toast(refusal.message, "bad");
@@ -245,6 +259,7 @@ async function send(close) {
     form.removeAttribute("aria-busy");
   }
   await Promise.all([refreshConversation(), refreshList()]);
+  if (keptOpen && id === chosen) settleAtUnseen(seen);
   grow();
 }
 
