@@ -35,7 +35,7 @@ def serve(settings: Settings) -> None:
     """Start everything: web app, Rasa, workers; print the URLs."""
     from service.serve import CannotStart
     from service.serve import serve as run
-    from service.training import TrainingError
+    from service.training_error import TrainingError
 
     try:
         run(settings, out)
@@ -59,7 +59,8 @@ def web(settings: Settings) -> None:
 @click.pass_obj
 def train(settings: Settings, only: str | None) -> None:
     """Train what is out of date; say what was skipped and why."""
-    from service.training import TrainingError, train_all
+    from service.training import train_all
+    from service.training_error import TrainingError
 
     try:
         train_all(settings, out, only=only)
@@ -72,7 +73,8 @@ def train(settings: Settings, only: str | None) -> None:
 @click.pass_obj
 def rollback(settings: Settings, name: str) -> None:
     """Serve the version of a model that was served before."""
-    from service.training import TrainingError, roll_back
+    from service.training import roll_back
+    from service.training_error import TrainingError
 
     try:
         version = roll_back(settings, name)

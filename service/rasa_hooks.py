@@ -12,10 +12,8 @@ from werkzeug.wrappers import Response
 
 from bot import nlu_response, run_action
 from service.measures import ACTION_SECONDS, NLU_SECONDS
+from service.settings import ACTION_PATH, NLU_PATH
 from service.wiring import House
-
-NLU_PATH = "/internal/nlu"
-ACTION_PATH = "/internal/actions"
 
 
 def rasa_blueprint(house: House) -> APIBlueprint:
@@ -27,7 +25,7 @@ def rasa_blueprint(house: House) -> APIBlueprint:
         # Rasa sends the token of its NLU endpoint in the body, that of its action endpoint in the query.
         body = request.get_json(force=True, silent=True)
         given = request.args.get("token") or (body.get("token") if isinstance(body, dict) else None) or ""
-        if not hmac.compare_digest(str(given).encode(), house.rasa_token.encode()):
+        if not hmac.compare_digest(str(given).encode(), house.settings.rasa_token.encode()):
             abort(403)
 
     @hooks.post(f"{NLU_PATH}/model/parse")

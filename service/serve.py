@@ -24,10 +24,8 @@ from supervisor.xmlrpc import SupervisorTransport
 import shop
 from bot import rasa_command, write_endpoints
 from service.demo import DEMO_AGENTS, DEMO_PASSWORD, add_demo_agents
-from service.rasa_hooks import ACTION_PATH, NLU_PATH
-from service.settings import ROOT, Settings
-from service.training import train_all
-from service.wiring import rasa_token
+from service.settings import ACTION_PATH, NLU_PATH, ROOT, Settings
+from service.training_stamp import is_trained
 from store import Database, migrate, utc_now
 
 READY_SECONDS = 240
@@ -52,7 +50,11 @@ def serve(settings: Settings, console: Console) -> None:
 
 def prepare(settings: Settings, console: Console) -> None:
     """Train what is missing, bring the database to the newest schema, seed the demo shop."""
-    train_all(settings, console)
+    if not is_trained(settings):
+        # Loading what training needs takes twenty seconds: only when there is something to train.
+        from service.training import train_all
+
+        train_all(settings, console)
     (settings.data_dir / "log").mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     migrate(database)
@@ -82,7 +84,7 @@ def _stop_orphans(settings: Settings) -> None:
         orphan = psutil.Process(int((settings.data_dir / "run" / "supervisord.pid").read_text()))
         if "supervisord" in " ".join(orphan.cmdline()) and orphan.parent() in (None, psutil.Process(1)):
             orphan.terminate()
-            orphan.wait(30)
+            orphan.wait(60)
     except (OSError, ValueError, psutil.Error):
         return
 
@@ -131,7 +133,7 @@ def _supervised(settings: Settings) -> Iterator[Path]:
         signal.signal(signal.SIGTERM, previous)
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
 
@@ -143,12 +145,11 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 def _supervisor_config(settings: Settings, socket_path: Path) -> str:
     logs = settings.data_dir / "log"
     endpoints = settings.data_dir / "run" / "endpoints.yml"
-    token = rasa_token(settings)
     write_endpoints(
         endpoints,
         nlu_url=f"{settings.url}{NLU_PATH}",
         action_url=f"{settings.url}{ACTION_PATH}",
-        token=token,
+        token=settings.rasa_token,
         tracker_db=settings.data_dir / "rasa" / "tracker.db",
     )
     rasa = rasa_command(
@@ -189,7 +190,7 @@ autorestart=true
 startsecs=5
 startretries=5
 stopsignal=TERM
-stopwaitsecs=15
+stopwaitsecs=20
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import hmac
 import os
 import secrets
 import tomllib
@@ -18,6 +20,8 @@ from desk import OpeningHours
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("fr", "en", "de", "es", "it")
+NLU_PATH = "/internal/nlu"
+ACTION_PATH = "/internal/actions"
 
 
 class SettingsError(Exception):
@@ -139,6 +143,11 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         return self.database_url or f"sqlite:///{self.data_dir / 'comptoir.db'}"
+
+    @property
+    def rasa_token(self) -> str:
+        """The secret between Rasa and us, derived from the installation's own."""
+        return hmac.new(self.secret_key.encode(), b"rasa", hashlib.sha256).hexdigest()
 
     @property
     def dialogue_dir(self) -> Path:

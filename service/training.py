@@ -16,6 +16,8 @@ import triage
 from bot import TrainingFailed, train_dialogue
 from models import CorpusError, Encoder, Example, MailExample
 from service.settings import ROOT, Settings
+from service.training_error import TrainingError
+from service.training_stamp import mark_trained
 
 NLU_DIR = ROOT / "bot" / "data" / "nlu"
 MAILS_DIR = ROOT / "triage" / "data"
@@ -26,10 +28,6 @@ NO_QUESTION = frozenset({"greet", "thanks", "goodbye", "affirm", "deny", "provid
 """Dialogue acts that no FAQ entry answers: the FAQ learns them as such."""
 
 DIALOGUE = "dialogue"
-
-
-class TrainingError(Exception):
-    """Training cannot go on; the message names the place and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,10 @@ def train_all(settings: Settings, console: Console, only: str | None = None) -> 
             except (CorpusError, models.ArtifactError, TrainingFailed) as error:
                 raise TrainingError(str(error)) from error
             progress.advance(bar)
+    if only is None:
+        mark_trained(settings)
     for line in lines:
-        console.print(line, highlight=False)
+        console.print(line, highlight=False, soft_wrap=True)
 
 
 def train_faq(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> models.Trained:

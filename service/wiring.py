@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -106,10 +104,6 @@ class House:
             references=read.thread_ids,
         )
 
-    @property
-    def rasa_token(self) -> str:
-        return rasa_token(self.settings)
-
     def read_chat(self, text: str, language_hint: str | None) -> models.ChatReading:
         """Understand one chat message; `language_hint` is the conversation's language."""
         with READ_SECONDS.time():
@@ -137,11 +131,6 @@ class House:
             "faq": self.faq.entry_count > 0,
             "rasa": self.rasa_up(),
         }
-
-
-def rasa_token(settings: Settings) -> str:
-    """The secret between Rasa and us, derived from the installation's own."""
-    return hmac.new(settings.secret_key.encode(), b"rasa", hashlib.sha256).hexdigest()
 
 
 def open_house(settings: Settings) -> House:

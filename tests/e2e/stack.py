@@ -101,7 +101,7 @@ class Stack:
         """Ctrl-C; what it printed in all."""
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
-        self.process.wait(40)
+        self.process.wait(90)
         return (self.folder / "serve.log").read_text()
 
     @property

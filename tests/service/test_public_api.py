@@ -3,7 +3,7 @@
 import pytest
 from flask.testing import FlaskClient
 
-from service.rasa_hooks import ACTION_PATH, NLU_PATH
+from service.settings import ACTION_PATH, NLU_PATH
 from service.wiring import House
 from shop import DEMO_EMAIL, DEMO_ORDER, DEMO_POSTCODE
 
@@ -65,7 +65,7 @@ def test_only_rasa_calls_its_hooks(client: FlaskClient, house: House, path: str)
 
 
 def test_rasa_is_understood(client: FlaskClient, house: House) -> None:
-    body = {"text": "où en est ma commande 104233 ?", "token": house.rasa_token}
+    body = {"text": "où en est ma commande 104233 ?", "token": house.settings.rasa_token}
     parsed = client.post(f"{NLU_PATH}/model/parse", json=body).json
     assert parsed["intent"]["name"] == "order_tracking"
     assert [(entity["entity"], entity["value"]) for entity in parsed["entities"]] == [("order_number", "104233")]
