@@ -37,14 +37,18 @@ class CannotStart(Exception):
 
 def serve(settings: Settings, console: Console) -> None:
     """Run everything until interrupted; raises CannotStart."""
-    _check_python(settings)
-    _stop_orphans(settings)
-    _check_ports(settings)
-    prepare(settings, console)
-    with _supervised(settings) as supervisor:
-        _wait_until_ready(settings, supervisor, console)
-        _announce(settings, console)
-        _stay(settings, supervisor, console)
+    # Said outright: a process started in the background of a script inherits a SIGINT that is ignored.
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
+    with contextlib.suppress(KeyboardInterrupt):
+        _check_python(settings)
+        _stop_orphans(settings)
+        _check_ports(settings)
+        prepare(settings, console)
+        with _supervised(settings) as supervisor:
+            _wait_until_ready(settings, supervisor, console)
+            _announce(settings, console)
+            _stay(settings, supervisor, console)
     console.print("Comptoir has stopped.")
 
 
@@ -124,13 +128,9 @@ def _supervised(settings: Settings) -> Iterator[Path]:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    previous = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield socket_path
-    except KeyboardInterrupt:
-        pass
     finally:
-        signal.signal(signal.SIGTERM, previous)
         process.terminate()
         try:
             process.wait(60)
