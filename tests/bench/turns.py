@@ -51,7 +51,7 @@ def shopper(url: str, rounds: int, seconds: list[float]) -> None:
                     replies = [event for event in found["events"] if event["from"] != "customer"]
                     if replies:
                         break
-                    time.sleep(0.02)
+                    time.sleep(0.25)
                 after = found["last"]
                 seconds.append((datetime.fromisoformat(replies[0]["at"]) - asked).total_seconds())
 
