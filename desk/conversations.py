@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from store import enqueue, ring_after_commit, utc_now
 
 BOT_TURN = "bot_turn"
 QUEUE_TOPIC = "desk:queue"
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ def post_message(
     """Store what the shopper wrote, once per `client_id`, and hand it to whoever owns the conversation.
 
     With `wants_human` the conversation is queued for an agent in this same transaction and `promise` is what the shopper is told.
-    `language` is what the message was read as; the conversation goes on in it.
+    `language` is what the message was read as; the conversation goes on in it, unless the shopper repeats what the bot
+    has just offered: the title of a French book says nothing about who returns it.
     """
     known = session.scalar(select(Event).where(Event.conversation_id == conversation_id, Event.client_id == client_id))
     if known is not None:
@@ -168,7 +171,7 @@ def post_message(
     if wants_human:
         escalate(session, conversation_id, reason="asked", promise=promise)
     conversation = load(session, conversation_id)
-    if language is not None and language != conversation.language:
+    if language is not None and language != conversation.language and not _repeats_the_bot(session, event):
         conversation.language = language
         session.flush()
     if conversation.owner == Owner.BOT:
@@ -180,6 +183,21 @@ def post_message(
             lane=conversation_id,
         )
     return event
+
+
+def _repeats_the_bot(session: Session, event: Event) -> bool:
+    """True when at least half of the message's words stand in the bot's newest message."""
+    newest = (
+        select(Event)
+        .where(Event.conversation_id == event.conversation_id, Event.actor == Actor.BOT, Event.number < event.number)
+        .order_by(Event.number.desc())
+        .limit(1)
+    )
+    said = session.scalar(newest)
+    if said is None:
+        return False
+    words, offered = (set(_WORD.findall(str(each.body.get("text", "")).casefold())) for each in (event, said))
+    return 2 * len(words & offered) >= len(words) > 0
 
 
 def add_bot_replies(

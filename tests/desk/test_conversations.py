@@ -120,6 +120,20 @@ def test_events_are_numbered_without_gaps_while_many_write(database: Database) -
     assert [event.number for event in events(database, chat)] == list(range(1, 10))
 
 
+def test_the_conversation_follows_the_shoppers_language_but_not_that_of_a_title_it_offered(database: Database) -> None:
+    conversation_id = open_chat(database)
+    with database.begin() as session:
+        offer = {"text": "Which one?\n\n- Cuisiner les restes\n- Manuel du potager (livre numérique)", "buttons": []}
+        desk.add_bot_replies(session, conversation_id, bot_session=1, replies=[offer])
+    before = conversation(database, conversation_id).language
+    for number, (text, language) in enumerate([("le manuel du potager", "xx"), ("und wo ist mein Paket?", "de")]):
+        with database.begin() as session:
+            desk.post_message(
+                session, conversation_id, f"m{number}", text, wants_human=False, promise=PROMISE, language=language
+            )
+        assert conversation(database, conversation_id).language == (before if language == "xx" else "de")
+
+
 def test_asking_for_a_human_queues_the_conversation_with_the_message_that_asks(database: Database) -> None:
     chat = open_chat(database)
 
