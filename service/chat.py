@@ -29,6 +29,7 @@ from desk import (
     post_message,
 )
 from service.limits import limiter
+from service.measures import database_time
 from service.presentation import present
 from service.wiring import House
 from shop import BadIdentityToken, customer_from_token
@@ -107,7 +108,7 @@ def chat_blueprint(house: House) -> APIBlueprint:
     def send_message(conversation_id: str, json_data: NewMessage) -> dict[str, Any]:
         language = _enter(conversation_id).language
         reading = house.read_chat(json_data.text, language)
-        with house.database.begin() as session:
+        with database_time("message"), house.database.begin() as session:
             event = post_message(
                 session,
                 conversation_id,

@@ -11,7 +11,7 @@ from flask import abort, request
 from werkzeug.wrappers import Response
 
 from bot import nlu_response, run_action
-from service.measures import ACTION_SECONDS, NLU_SECONDS
+from service.measures import ACTION_SECONDS, NLU_SECONDS, database_time
 from service.settings import ACTION_PATH, NLU_PATH
 from service.wiring import House
 
@@ -39,7 +39,8 @@ def rasa_blueprint(house: House) -> APIBlueprint:
     @hooks.post(ACTION_PATH)
     def act() -> tuple[dict[str, Any], int] | Response:
         started = time.perf_counter()
-        body, status = run_action(house.executor, request.get_json(force=True))
+        with database_time("action"):
+            body, status = run_action(house.executor, request.get_json(force=True))
         ACTION_SECONDS.observe(time.perf_counter() - started)
         return body, status
 

@@ -30,7 +30,7 @@ from desk import (
     mark_unsent,
 )
 from service.mail_reading import file_unsorted, read_and_draft
-from service.measures import JOBS, RASA_SECONDS, TURN_SECONDS
+from service.measures import DATABASE_SECONDS, JOBS, RASA_SECONDS, TURN_SECONDS, database_seconds
 from service.wiring import House
 from store import Job, JobState, claim, finish, retry_later, sweep, utc_now
 from store.jobs import topic
@@ -102,6 +102,7 @@ class Workers:
 
 def run_one(house: House, kinds: Sequence[str]) -> bool:
     """Claim and carry out one job of `kinds`; False when there was none. A failing job is put back, later and later."""
+    before = database_seconds()
     with house.database.begin() as session:
         job = claim(session, kinds, lease=_chat_lease(house) if BOT_TURN in kinds else MAIL_LEASE)
     if job is None:
@@ -109,6 +110,7 @@ def run_one(house: House, kinds: Sequence[str]) -> bool:
     try:
         HANDLERS[job.kind](house, job)
         JOBS.labels(job.kind, "done").inc()
+        DATABASE_SECONDS.labels(job.kind).observe(database_seconds() - before)
     except LeaseLost:
         JOBS.labels(job.kind, "lost").inc()
         log.warning("job taken over by another worker", kind=job.kind, key=job.key)

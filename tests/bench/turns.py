@@ -36,6 +36,10 @@ SCRIPT = (
 """Eight turns: courtesy, form, action with order data, FAQ, form again, leaving it."""
 
 
+WORK = ("message", "action", "bot_turn")
+"""Where a turn meets the database: its message is stored, its actions look things up, its reply is stored."""
+
+
 def shopper(url: str, rounds: int, seconds: list[float]) -> None:
     """Talk through the script `rounds` times, each in a conversation of its own; wait for each answer before going on."""
     with httpx.Client(base_url=f"{url}/api/v1/chat", timeout=60) as client:
@@ -58,10 +62,8 @@ def shopper(url: str, rounds: int, seconds: list[float]) -> None:
 
 def sums(url: str) -> dict[str, float]:
     text = httpx.get(f"{url}/metrics").text
-    return {
-        name: float(value)
-        for name, value in re.findall(r"^(comptoir_\w+_(?:sum|count)) ([\d.e+-]+)$", text, re.MULTILINE)
-    }
+    found = re.findall(r'^(comptoir_\w+_sum)(?:{work="(\w+)"})? ([\d.e+-]+)$', text, re.MULTILINE)
+    return {f"{name}/{work}" if work else name: float(value) for name, work, value in found}
 
 
 def run(url: str, shoppers: int, rounds: int) -> tuple[list[float], dict[str, float], float]:
@@ -96,23 +98,28 @@ def main() -> None:
                 "reading",
                 "actions",
                 "database",
+                "waiting, rest",
                 title="A chat turn",
             )
             for shoppers, rounds in ((1, 6), (16, 2)):
                 seconds, spent, rate = run(stack.url, shoppers, rounds)
                 cuts = statistics.quantiles(seconds, n=20)
-                turn = spent["comptoir_turn_seconds_sum"]
-                inside = spent["comptoir_nlu_seconds_sum"] + spent["comptoir_action_seconds_sum"]
+                total = sum(seconds)
+                action, reading = spent["comptoir_action_seconds_sum"], spent["comptoir_read_seconds_sum"]
+                database = [spent.get(f"comptoir_database_seconds_sum/{work}", 0.0) for work in WORK]
+                shares = (
+                    spent["comptoir_rasa_seconds_sum"] - spent["comptoir_nlu_seconds_sum"] - action,
+                    reading,
+                    action - database[WORK.index("action")],
+                    sum(database),
+                )
                 table.add_row(
                     str(shoppers),
                     str(len(seconds)),
                     f"{statistics.median(seconds) * 1000:.0f}",
                     f"{cuts[18] * 1000:.0f}",
                     f"{rate:.1f}",
-                    f"{(spent['comptoir_rasa_seconds_sum'] - inside) / turn:.0%}",
-                    f"{spent['comptoir_read_seconds_sum'] / turn:.0%}",
-                    f"{spent['comptoir_action_seconds_sum'] / turn:.0%}",
-                    f"{spent['comptoir_database_seconds_sum'] / turn:.0%}",
+                    *(f"{share / total:.0%}" for share in (*shares, total - sum(shares))),
                 )
             console.print(table)
             memory = Table("process", "resident MB", title="Memory")
