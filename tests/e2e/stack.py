@@ -102,6 +102,11 @@ class Stack:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         self.process.wait(90)
+        return self.printed
+
+    @property
+    def printed(self) -> str:
+        """What it has printed since it started."""
         return (self.folder / "serve.log").read_text()
 
     @property
