@@ -33,20 +33,42 @@ def choose_item(text: str, items: Sequence[ItemView], words: Mapping[str, frozen
     return items[scores.index(best)] if best > 0 and scores.count(best) == 1 else None
 
 
+def is_mostly_about(text: str, item: ItemView, words: Mapping[str, frozenset[str]]) -> bool:
+    """True when at least a third of what `text` says, short words left out, is the item's title or the name of its kind."""
+    said = [token for token in _tokens(text) if len(token) > 2 or token.isdigit()]
+    named = _title_tokens(item) | {token for phrase in _phrases(item.kind, words) for token in phrase}
+    return 3 * sum(token in named for token in said) >= len(said) > 0
+
+
 def _score(said: list[str], item: ItemView, items: Sequence[ItemView], words: Mapping[str, frozenset[str]]) -> float:
     """How much of what was said points to this item: words of its title, rare ones more, and the name of its kind."""
-    kind = _kind_words(item, words)
     # "le livre" is rather the book than the e-book whose title says "livre numérique".
-    of_others = set().union(*(_kind_words(other, words) for other in items)) - kind
+    of_others = set().union(*(_single_words(other.kind, words) for other in items)) - _single_words(item.kind, words)
     named = _title_tokens(item).intersection(said)
     rarity = sum(
         (0.5 if token in of_others else 1.0) / sum(token in _title_tokens(other) for other in items) for token in named
     )
-    return rarity + (0.75 if kind.intersection(said) else 0.0)
+    return rarity + (0.75 if item.kind in _kinds_named(said, {each.kind for each in items}, words) else 0.0)
 
 
-def _kind_words(item: ItemView, words: Mapping[str, frozenset[str]]) -> set[str]:
-    return {_plain(word) for word in words.get(item.kind, ())}
+def _kinds_named(said: list[str], kinds: set[str], words: Mapping[str, frozenset[str]]) -> set[str]:
+    """The kinds that are spoken of. A longer name takes its words from a shorter one: an "e-book" is no "book"."""
+    phrases = sorted({phrase for kind in kinds for phrase in _phrases(kind, words)}, key=len, reverse=True)
+    left, found = list(said), set()
+    for phrase in phrases:
+        for start in range(len(left) - len(phrase) + 1):
+            if tuple(left[start : start + len(phrase)]) == phrase:
+                left[start : start + len(phrase)] = [""] * len(phrase)
+                found.add(phrase)
+    return {kind for kind in kinds if found & _phrases(kind, words)}
+
+
+def _single_words(kind: str, words: Mapping[str, frozenset[str]]) -> set[str]:
+    return {phrase[0] for phrase in _phrases(kind, words) if len(phrase) == 1}
+
+
+def _phrases(kind: str, words: Mapping[str, frozenset[str]]) -> set[tuple[str, ...]]:
+    return {tuple(_tokens(word)) for word in words.get(kind, ())}
 
 
 def _title_tokens(item: ItemView) -> set[str]:

@@ -14,7 +14,7 @@ from rasa_sdk.events import ActiveLoop, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
 
 import shop
-from bot.choose import choose_item
+from bot.choose import choose_item, is_mostly_about
 from bot.doors import World
 from bot.identify import (
     GIVEN_CONTACT,
@@ -161,7 +161,7 @@ class ReadReturnAnswer(_Form):
         order = proven_view(self.world, turn)
         item = choose_item(turn.text, order.items, self.world.item_words) if order else None
         # A long message that happens to name an item is rather a new question about it.
-        return item is not None and (turn.word_count <= 4 or item.title.casefold() in turn.text.casefold())
+        return item is not None and (turn.word_count <= 4 or is_mostly_about(turn.text, item, self.world.item_words))
 
     def _item(self, turn: Turn, order: shop.OrderView) -> shop.ItemView | None:
         if len(order.items) == 1:

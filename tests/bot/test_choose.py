@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.choose import choose_item
+from bot.choose import choose_item, is_mostly_about
 from bot.render import item_words
 from shop import ItemView
 
@@ -50,7 +50,28 @@ def test_the_book_is_not_the_e_book() -> None:
         ItemView(1, "Cuisiner les restes, Ana Soulier", "book", 1, 2490),
         ItemView(2, "Manuel du potager (livre numérique)", "ebook", 1, 1499),
     )
-    for text, line_id in (("le livre", 1), ("le livre numérique", 2), ("l'ebook", 2)):
+    for text, line_id in (
+        ("le livre", 1),
+        ("le livre numérique", 2),
+        ("l'ebook", 2),
+        ("the e-book, manuel du potager", 2),
+        ("das E-Book bitte", 2),
+        ("el libro electrónico", 2),
+    ):
         found = choose_item(text, order, item_words())
         assert found is not None
         assert found.line_id == line_id
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("the e-book, manuel du potager", True),
+        ("je voudrais renvoyer le manuel du potager s'il vous plaît", True),
+        ("est-ce que le manuel du potager parle aussi des tomates en pot sur un balcon ?", False),
+        ("quels sont les délais de livraison en Belgique ?", False),
+    ],
+)
+def test_a_choice_is_told_from_a_question_that_names_an_item(text: str, about: bool) -> None:
+    item = ItemView(2, "Manuel du potager (livre numérique)", "ebook", 1, 1499)
+    assert is_mostly_about(text, item, item_words()) is about
