@@ -1,11 +1,11 @@
 """The one mechanism behind FAQ topics, chat intents and mail motives: an average of calibrated heads.
 
-Four heads read a text. Two stand on the sentence encoder's vectors: a linear classifier, and the soft maximum of the
-similarity to every training text after an adapter that was trained to bring texts of one meaning together. They know
-meaning and carry over languages. The third is a linear classifier on character n-grams: it knows names, spellings and
-abbreviations; the fourth on words and pairs of words. Their log-probabilities are added with one weight a head, fitted
-on text that the heads did not learn from (temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural
-Networks", in a logarithmic opinion pool).
+Four heads read a text. Two stand on the sentence encoder's vectors (two more on a second encoder's, if there is one): a
+linear classifier, and the soft maximum of the similarity to every training text after an adapter that was trained to
+bring texts of one meaning together. They know meaning and carry over languages. The third is a linear classifier on
+character n-grams: it knows names, spellings and abbreviations; the fourth on words and pairs of words. Their
+log-probabilities are added with one weight a head, fitted on text that the heads did not learn from (temperature scaling,
+Guo et al. 2017, "On Calibration of Modern Neural Networks", in a logarithmic opinion pool).
 Texts that no label stands for are a class of their own, the null class: its probability lets the product stay silent.
 """
 
@@ -17,6 +17,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -167,6 +168,10 @@ class SimilarityHead:
         mass = np.add.reduceat(np.exp((similarity - top).astype(np.float64)), self._starts, axis=1)
         return _log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior)
 
+    def embed(self, reading: Reading) -> Vectors:
+        """float32 (n, dim) unit vectors after the adapter."""
+        return adapt(reading.vectors, self.weight, self.bias).astype(np.float32)
+
     def save(self, folder: Path) -> None:
         np.savez(
             folder / self.file,
@@ -239,12 +244,76 @@ class WordHead(TextHead):
         )
 
 
-HEADS: tuple[type[LinearHead] | type[SimilarityHead] | type[CharacterHead] | type[WordHead], ...] = (
-    LinearHead,
-    SimilarityHead,
-    CharacterHead,
-    WordHead,
-)
+class PartHead:
+    """A vector head on one part of an encoder that is several, the part's vectors centred first.
+
+    Some encoders' vectors all point much the same way (of E5 any two have a cosine of .7 or more); what tells texts apart
+    is how they differ from the mean.
+    """
+
+    def __init__(self, head: LinearHead | SimilarityHead, part: slice, mean: Vectors) -> None:
+        self.head = head
+        self._part = part
+        self._mean = mean
+
+    @classmethod
+    def fit(cls, kind: type[LinearHead] | type[SimilarityHead], part: slice, reading: Reading, labels: Labels) -> Self:
+        mean: Vectors = _unit(reading.vectors[:, part]).mean(axis=0)
+        return cls(kind.fit(_centred(reading, part, mean), labels), part, mean)
+
+    def log_probabilities(self, reading: Reading) -> Probabilities:
+        return self.head.log_probabilities(_centred(reading, self._part, self._mean))
+
+    def embed(self, reading: Reading) -> Vectors:
+        """float32 (n, dim of the part) unit vectors after the adapter; of a similarity head."""
+        assert isinstance(self.head, SimilarityHead)
+        return self.head.embed(_centred(reading, self._part, self._mean))
+
+    def save(self, folder: Path) -> None:
+        inside = folder / f"part-{self._part.start}-{self._part.stop}"
+        inside.mkdir(exist_ok=True)
+        np.save(inside / f"{type(self.head).__name__}-mean.npy", self._mean, allow_pickle=False)
+        self.head.save(inside)
+
+    @classmethod
+    def load(cls, kind: type[LinearHead] | type[SimilarityHead], part: slice, folder: Path) -> Self:
+        inside = folder / f"part-{part.start}-{part.stop}"
+        return cls(kind.load(inside), part, np.load(inside / f"{kind.__name__}-mean.npy", allow_pickle=False))
+
+
+def _centred(reading: Reading, part: slice, mean: Vectors) -> Reading:
+    return Reading(reading.texts, _unit(_unit(reading.vectors[:, part]) - mean))
+
+
+def _unit(vectors: Vectors) -> Vectors:
+    unit: Vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return unit
+
+
+VECTOR_HEADS: tuple[type[LinearHead] | type[SimilarityHead], ...] = (LinearHead, SimilarityHead)
+TEXT_HEADS: tuple[type[CharacterHead] | type[WordHead], ...] = (CharacterHead, WordHead)
+
+
+@dataclass(frozen=True)
+class _Seat:
+    """One head to be: its name, how it is fitted on texts and labels, how it is read from a folder."""
+
+    name: str
+    fit: Callable[[Reading, Labels], Head]
+    load: Callable[[Path], Head]
+
+
+def _seats(encoder: Encoder) -> list[_Seat]:
+    """Two vector heads on each part of the encoder, and the text heads."""
+    seats: list[_Seat] = []
+    for number, part in enumerate(encoder.parts):
+        for kind in VECTOR_HEADS:
+            if len(encoder.parts) == 1:
+                seats.append(_Seat(kind.__name__, kind.fit, kind.load))
+            else:
+                fit, load = partial(PartHead.fit, kind, part), partial(PartHead.load, kind, part)
+                seats.append(_Seat(f"{kind.__name__} {number + 1}", fit, load))
+    return [*seats, *(_Seat(kind.__name__, kind.fit, kind.load) for kind in TEXT_HEADS)]
 
 
 class HeadEnsemble:
@@ -288,9 +357,10 @@ class HeadEnsemble:
         progress("vectors")
         reading = _read(encoder, [example.text for example in examples])
         heads: list[Head] = []
-        for head in HEADS:
-            progress(head.__name__)
-            heads.append(head.fit(reading, labels))
+        seats = _seats(encoder)
+        for seat in seats:
+            progress(seat.name)
+            heads.append(seat.fit(reading, labels))
         progress("calibration")
         known = [example for example in calibration if (example.label or NULL) in set(classes)]
         covered = {example.label for example in known}
@@ -300,7 +370,7 @@ class HeadEnsemble:
             opinions = np.stack([head.log_probabilities(other) for head in heads])
         else:
             source = "cross-validation"
-            opinions, target = _out_of_fold(reading, labels, classes)
+            opinions, target = _out_of_fold(seats, reading, labels, classes)
         weights = _fit_weights(opinions, np.searchsorted(classes, target))
         has_null = bool(classes[-1] == NULL)
         names = tuple(str(name) for name in (classes[:-1] if has_null else classes))
@@ -320,13 +390,28 @@ class HeadEnsemble:
         opinions = np.stack([head.log_probabilities(reading) for head in self._heads])
         return self._with_null(_pool(opinions, np.array(self.weights)))
 
+    @property
+    def head_names(self) -> tuple[str, ...]:
+        """The heads by name, in the order of `weights`."""
+        return tuple(seat.name for seat in _seats(self._encoder))
+
+    def opinions(self, texts: Sequence[str]) -> list[tuple[str, Probabilities]]:
+        """What each head alone says of the texts, by its name, and last what they say together: as `predict` gives it."""
+        reading = _read(self._encoder, texts)
+        alone = [
+            (name, self._with_null(np.exp(head.log_probabilities(reading))))
+            for name, head in zip(self.head_names, self._heads, strict=True)
+        ]
+        return [*alone, ("average", self.predict_read(reading))]
+
     def _with_null(self, pooled: Probabilities) -> Probabilities:
         return pooled if self._has_null else np.hstack([pooled, np.zeros((len(pooled), 1))])
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """float32 (len(texts), dim) unit vectors after the adapter: what a nearest-wording index should hold."""
-        head = next(head for head in self._heads if isinstance(head, SimilarityHead))
-        return adapt(self._encoder.encode(texts), head.weight, head.bias).astype(np.float32)
+        first = next(head for head in self._heads if isinstance(getattr(head, "head", head), SimilarityHead))
+        assert isinstance(first, SimilarityHead | PartHead)
+        return first.embed(_read(self._encoder, texts))
 
     def save(self, folder: Path) -> None:
         """Write the heads to `folder` (created if missing): skops and npz, nothing pickled."""
@@ -349,7 +434,7 @@ class HeadEnsemble:
             raise ValueError(
                 f'{folder}: trained with encoder "{description["encoder"]}", this is "{encoder.version}"; train again'
             )
-        heads = [head.load(folder) for head in HEADS]
+        heads = [seat.load(folder) for seat in _seats(encoder)]
         return cls(encoder, tuple(description["labels"]), heads, description["weights"], description["has_null"])
 
 
@@ -423,18 +508,20 @@ def _fit_weights(opinions: Probabilities, target: npt.NDArray[np.intp]) -> Proba
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _out_of_fold(reading: Reading, labels: Labels, classes: Labels) -> tuple[Probabilities, Labels]:
+def _out_of_fold(
+    seats: Sequence[_Seat], reading: Reading, labels: Labels, classes: Labels
+) -> tuple[Probabilities, Labels]:
     """The heads' opinions on texts that they did not learn from: (heads, n, classes) and the n labels."""
     common = np.isin(labels, [name for name in classes if (labels == name).sum() >= FOLDS])
     rows = np.flatnonzero(common)
     if len(rows) == 0:  # too few texts to hold any out; every head counts the same
-        return np.zeros((len(HEADS), 1, len(classes))), classes[:1]
-    opinions = np.full((len(HEADS), len(labels), len(classes)), np.log(FLOOR))
+        return np.zeros((len(seats), 1, len(classes))), classes[:1]
+    opinions = np.full((len(seats), len(labels), len(classes)), np.log(FLOOR))
     for train, held_out in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels[rows]):
         # Labels too rare for folds are learnt in every fold: the columns must stay those of the full model.
         learnt = np.concatenate([rows[train], np.flatnonzero(~common)])
         part = Reading(tuple(reading.texts[row] for row in learnt), reading.vectors[learnt])
         other = Reading(tuple(reading.texts[row] for row in rows[held_out]), reading.vectors[rows[held_out]])
-        for number, head in enumerate(HEADS):
-            opinions[number, rows[held_out]] = head.fit(part, labels[learnt]).log_probabilities(other)
+        for number, seat in enumerate(seats):
+            opinions[number, rows[held_out]] = seat.fit(part, labels[learnt]).log_probabilities(other)
     return opinions[:, rows], labels[rows]

@@ -43,5 +43,20 @@ def test_an_adapter_becomes_a_sentence_transformers_model(encoder: Encoder) -> N
 
 def test_an_unknown_model_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ValueError, match="use-multilingual-v3"):
+    with pytest.raises(ValueError, match="light"):
         load_encoder("/no/such/model")
+
+
+def test_full_is_both_encoders_side_by_side() -> None:
+    full = load_encoder("full")
+    rows = full.encode(["où est mon colis ?", "where is my parcel?", "j'aime le fromage"])
+    assert rows.shape == (3, 512 + 384)
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-4)
+    light, e5 = (rows[:, part] / np.linalg.norm(rows[:, part], axis=1, keepdims=True) for part in full.parts)
+    assert np.allclose(
+        light,
+        load_encoder("light").encode(["où est mon colis ?", "where is my parcel?", "j'aime le fromage"]),
+        atol=1e-3,
+    )
+    assert e5[0] @ e5[1] > e5[0] @ e5[2]
+    assert full.version.count("@") == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models import Encoder, Example, HeadEnsemble
+from models import Encoder, Example, HeadEnsemble, load_encoder
 
 
 @pytest.fixture(scope="module")
@@ -72,3 +72,17 @@ def test_without_a_null_class_its_column_is_zero(encoder: Encoder, turns: list[E
 def test_one_class_cannot_be_learnt(encoder: Encoder) -> None:
     with pytest.raises(ValueError, match="at least two"):
         HeadEnsemble.fit(encoder, [Example("a", "x", "fr"), Example("b", "x", "fr")])
+
+
+def test_a_second_encoder_gives_two_more_opinions(turns: list[Example], tmp_path: Path) -> None:
+    full = load_encoder("full")
+    fitted = HeadEnsemble.fit(full, turns)
+    assert len(fitted.head_names) == len(set(fitted.head_names)) == 6
+    assert len(fitted.weights) == 6
+    fitted.save(tmp_path)
+    texts = ["facture svp", "wo ist mein Paket", "il pleut"]
+    assert np.allclose(HeadEnsemble.load(tmp_path, full).predict(texts), fitted.predict(texts), atol=2e-3)
+    assert fitted.embed(texts).shape == (3, 512)
+    opinions = dict(fitted.opinions(texts))
+    assert np.allclose(opinions["average"], fitted.predict(texts))
+    assert all(np.allclose(each.sum(axis=1), 1) for each in opinions.values())
