@@ -40,13 +40,33 @@ class FiledMail:
     silent: bool
 
 
-def receive(session: Session, raw: bytes, *, source: str, envelope_from: str | None = None) -> InboundMail:
-    """Keep a mail and order it to be read; the same bytes again give the row that is there already."""
-    digest = hashlib.sha256(raw).hexdigest()
+def mail_digest(raw: bytes) -> str:
+    """What the same mail has in common by IMAP (lines end in CRLF) and as a file (LF)."""
+    return hashlib.sha256(raw.replace(b"\r\n", b"\n")).hexdigest()
+
+
+def is_received(session: Session, raw: bytes) -> bool:
+    """True when this mail is kept already."""
+    return session.scalar(select(InboundMail.id).where(InboundMail.digest == mail_digest(raw))) is not None
+
+
+def receive(
+    session: Session,
+    raw: bytes,
+    *,
+    source: str,
+    envelope_from: str | None = None,
+    whole_bytes: int | None = None,
+) -> InboundMail:
+    """Keep a mail and order it to be read; the same mail again gives the row that is there already.
+
+    `whole_bytes` is the size of the mail when `raw` is only its beginning.
+    """
+    digest = mail_digest(raw)
     known = session.scalar(select(InboundMail).where(InboundMail.digest == digest))
     if known is not None:
         return known
-    mail = InboundMail(digest=digest, source=source, envelope_from=envelope_from, raw=raw)
+    mail = InboundMail(digest=digest, source=source, envelope_from=envelope_from, raw=raw, whole_bytes=whole_bytes)
     session.add(mail)
     session.flush()
     enqueue(session, READ_MAIL, digest, {"mail_id": mail.id})
@@ -91,6 +111,7 @@ def file_mail(session: Session, mail_id: int, filed: FiledMail) -> Conversation 
             "from": filed.sender,
             "attachments": list(filed.attachments),
             "mail_id": mail.id,
+            **({"whole_bytes": mail.whole_bytes} if mail.whole_bytes else {}),
         },
     )
     append(

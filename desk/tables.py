@@ -6,7 +6,17 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    LargeBinary,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from store import Base, UtcDateTime, utc_now
@@ -41,6 +51,19 @@ class EventKind(StrEnum):
     CLOSED = "closed"
     IDENTIFIED = "identified"
     SORTED = "sorted"
+
+
+class CorrectionKind(StrEnum):
+    """What was wrong: the motive read in a customer's message, or the assistant's answer from the FAQ."""
+
+    MOTIVE = "motive"
+    ANSWER = "answer"
+
+
+class CorrectionState(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
 
 
 class Agent(Base):
@@ -102,10 +125,12 @@ class InboundMail(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     digest: Mapped[str] = mapped_column(String(64), unique=True)
-    """SHA-256 of the raw bytes: the same mail twice is one row."""
+    """SHA-256 of the raw bytes with lines ended by LF: the same mail twice is one row, whichever way it came."""
     source: Mapped[str] = mapped_column(String(400))
     envelope_from: Mapped[str | None] = mapped_column(String(320))
     raw: Mapped[bytes] = mapped_column(LargeBinary)
+    whole_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    """The size of a mail that was too big to be taken in: `raw` is its beginning. None when `raw` is all of it."""
     received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     message_id: Mapped[str | None] = mapped_column(String(400), index=True)
     conversation_id: Mapped[str | None] = mapped_column(ForeignKey("conversation.id"), index=True)
@@ -128,3 +153,66 @@ class OutboundMail(Base):
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class Correction(Base):
+    """What an agent says was misunderstood in one event; training text once a reviewer has accepted it."""
+
+    __tablename__ = "corrections"
+    __table_args__ = (
+        UniqueConstraint("conversation_id", "event_number", "kind"),
+        ForeignKeyConstraint(["conversation_id", "event_number"], ["event.conversation_id", "event.number"]),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(10))
+    state: Mapped[str] = mapped_column(String(10), default=CorrectionState.PENDING, index=True)
+    conversation_id: Mapped[str] = mapped_column(String(36))
+    event_number: Mapped[int]
+    channel: Mapped[str] = mapped_column(String(10))
+    subject: Mapped[str | None] = mapped_column(Text)
+    """A mail's; None in a chat."""
+    text: Mapped[str] = mapped_column(Text)
+    """The customer's words as they were; once accepted, as the reviewer left them."""
+    language: Mapped[str] = mapped_column(String(5))
+    predicted: Mapped[str | None] = mapped_column(String(80))
+    """The motive or FAQ entry that was wrong."""
+    correct: Mapped[str | None] = mapped_column(String(80))
+    """The right motive or FAQ entry; None: no entry answers this."""
+    agent_id: Mapped[int] = mapped_column(ForeignKey("agent.id"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    reviewed_by: Mapped[int | None] = mapped_column(ForeignKey("agent.id"))
+    reviewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class MailboxState(Base):
+    """How far a mailbox at an IMAP server has been read, and whether it can be reached."""
+
+    __tablename__ = "mailbox_state"
+
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    begun_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When the first walk through the mailbox had ended: a later walk takes again what came since."""
+    uid_validity: Mapped[int | None] = mapped_column(BigInteger)
+    """None until the mailbox has been opened for the first time."""
+    taken_uid: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Every mail up to this UID has been taken in or put aside."""
+    walk_uid: Mapped[int] = mapped_column(BigInteger, default=0)
+    """The highest UID when the walk began: up to it, what had been read before we came is left alone."""
+    unsettled: Mapped[list[int]] = mapped_column(JSON, default=list)
+    """UIDs that are taken in, but not yet marked or moved at the server."""
+    contacted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    trouble: Mapped[str | None] = mapped_column(String(20))
+    trouble_detail: Mapped[str | None] = mapped_column(Text)
+
+
+class MailAside(Base):
+    """One mail of a mailbox that could not be fetched or stored; the others were not held up by it."""
+
+    __tablename__ = "mail_aside"
+
+    mailbox: Mapped[str] = mapped_column(ForeignKey("mailbox_state.name"), primary_key=True)
+    uid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    attempts: Mapped[int] = mapped_column(default=1)
+    error: Mapped[str] = mapped_column(Text)
+    tried_at: Mapped[datetime] = mapped_column(UtcDateTime)

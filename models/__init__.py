@@ -29,7 +29,7 @@ from models.corpus import (
     read_out_of_scope,
     read_questions,
 )
-from models.encoder import DEFAULT_ENCODER, Encoder, load_encoder
+from models.encoder import LIGHT, Encoder, load_encoder
 from models.ensemble import HeadEnsemble
 from models.entities import Entity, find_entities, find_order_numbers
 from models.evaluate import (
@@ -42,7 +42,7 @@ from models.evaluate import (
     evaluate_faq,
     evaluate_triage,
 )
-from models.human import HumanRequestDetector
+from models.human import HumanOpinion, HumanRequestDetector
 from models.language import LanguageReader
 from models.motives import MotiveReader
 from models.risk import Threshold, choose_threshold
@@ -53,12 +53,13 @@ from models.understanding import (
     MailReading,
     Understanding,
     load_understanding,
+    read_threshold,
     served_threshold,
 )
 
 __all__ = [
-    "DEFAULT_ENCODER",
     "LANGUAGES",
+    "LIGHT",
     "OUT_OF_SCOPE",
     "TALK_TO_HUMAN",
     "ArtifactError",
@@ -71,6 +72,7 @@ __all__ = [
     "FaqFigures",
     "HeadEnsemble",
     "HumanFigures",
+    "HumanOpinion",
     "HumanRequestDetector",
     "LanguageReader",
     "MailExample",
@@ -99,6 +101,7 @@ __all__ = [
     "read_nlu",
     "read_out_of_scope",
     "read_questions",
+    "read_threshold",
     "rollback",
     "served_threshold",
     "split_sentences",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +21,22 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True)
 class Example:
-    """One short text and what it means. `label` None is the null class: nothing that the labels stand for."""
+    """One short text and what it means. `label` None is the null class: nothing that the labels stand for.
+
+    `origin` says where a text that no file holds comes from.
+    """
 
     text: str
     label: str | None
     language: str
     author: str = ""
+    # Not in the `repr`, which data hashes are made of: where a text comes from changes nothing in what is learnt of it.
+    origin: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
 class MailExample:
-    """One mail, its quoted history removed. `motives`: the first is the primary one."""
+    """One mail, its quoted history removed. `motives`: the first is the primary one. `origin`: as in `Example`."""
 
     subject: str
     body: str
@@ -40,6 +45,7 @@ class MailExample:
     wants_human: bool
     order_numbers: tuple[str, ...] = ()
     author: str = ""
+    origin: str = field(default="", repr=False)
 
 
 def read_nlu(folder: Path) -> tuple[Example, ...]:

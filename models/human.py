@@ -12,10 +12,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,25 @@ class Evidence:
     intent: float = 0.0
     asks: float = 1.0
     refuses: float = -1.0
+
+
+@dataclass(frozen=True)
+class HumanOpinion:
+    """Why a message counts as a request for a human, or does not.
+
+    `sentence` is the strongest one (empty when nothing is said); `head_probability` what the heads give it; `asks` and
+    `refuses` whether the lexicon knows it as asking for somebody, as only mentioning or refusing somebody. `said_by`:
+    whose word was enough: the lexicon's, the heads', either's, or nobody's.
+    """
+
+    wanted: bool
+    probability: float
+    threshold: float
+    said_by: Literal["lexicon", "heads", "both", "nobody"]
+    sentence: str
+    head_probability: float
+    asks: bool
+    refuses: bool
 
 
 class HumanRequestDetector:
@@ -116,6 +135,40 @@ class HumanRequestDetector:
         units = [_mail_units(subject, body) for subject, body in mails]
         return self._probabilities(self.mail, units, np.full(len(mails), 0.5))
 
+    def chat_opinion(self, text: str, intent_probability: float) -> HumanOpinion:
+        """Why `chat_probabilities` says what it says of one message."""
+        return self._opinion(self.chat, _chat_units(text), intent_probability, self.chat_threshold)
+
+    def mail_opinion(self, subject: str, body: str) -> HumanOpinion:
+        """Why `mail_probabilities` says what it says of one mail."""
+        return self._opinion(self.mail, _mail_units(subject, body), 0.5, self.mail_threshold)
+
+    def _opinion(
+        self, evidence: Evidence, units: Sequence[str], intent_probability: float, threshold: float
+    ) -> HumanOpinion:
+        if not units:
+            return HumanOpinion(False, 0.0, threshold, "nobody", "", 0.0, asks=False, refuses=False)
+        features = self._strongest(evidence, [(unit,) for unit in units])
+        strongest = int((features @ _weights(evidence)).argmax())
+        logit, asks, refuses = features[strongest]
+        probability = float(self._probabilities(evidence, [units], [intent_probability])[0])
+        unaided = replace(evidence, asks=0.0, refuses=0.0)
+        by_heads = float(self._probabilities(unaided, [units], [intent_probability])[0]) >= threshold
+        wanted = probability >= threshold
+        said_by: Literal["lexicon", "heads", "both", "nobody"] = "nobody"
+        if wanted:
+            said_by = "lexicon" if not by_heads else "both" if asks else "heads"
+        return HumanOpinion(
+            wanted=wanted,
+            probability=probability,
+            threshold=threshold,
+            said_by=said_by,
+            sentence=units[strongest],
+            head_probability=float(1 / (1 + np.exp(-logit))),
+            asks=bool(asks),
+            refuses=bool(refuses),
+        )
+
     def save(self, folder: Path) -> None:
         self._ensemble.save(folder)
         description = {
@@ -142,8 +195,7 @@ class HumanRequestDetector:
         self, evidence: Evidence, units: Sequence[Sequence[str]], intent_probabilities: npt.ArrayLike
     ) -> Scores:
         intent = _logit(np.asarray(intent_probabilities, dtype=np.float64))
-        weights = np.array([evidence.head, evidence.asks, evidence.refuses])
-        odds = evidence.bias + self._strongest(evidence, units) @ weights + evidence.intent * intent
+        odds = evidence.bias + self._strongest(evidence, units) @ _weights(evidence) + evidence.intent * intent
         said = np.array([bool(parts) for parts in units], dtype=bool)
         return np.where(said, 1 / (1 + np.exp(-odds)), 0.0)
 
@@ -156,7 +208,7 @@ class HumanRequestDetector:
         features = np.column_stack(
             [_logit(self._ensemble.predict(flat)[:, 0]), [lexicon_evidence(unit) for unit in flat]]
         )
-        requests = features @ np.array([evidence.head, evidence.asks, evidence.refuses])
+        requests = features @ _weights(evidence)
         start = 0
         for row, parts in enumerate(units):
             if parts:
@@ -201,6 +253,11 @@ def _mail_units(subject: str, body: str) -> tuple[str, ...]:
 
 def _asks(turn: Example) -> Example:
     return Example(turn.text, TALK_TO_HUMAN if turn.label == TALK_TO_HUMAN else None, turn.language, turn.author)
+
+
+def _weights(evidence: Evidence) -> Scores:
+    """How much each feature of a sentence counts, (3,)."""
+    return np.array([evidence.head, evidence.asks, evidence.refuses])
 
 
 def _logit(probability: Scores) -> Scores:

@@ -376,7 +376,7 @@ def _report_ensemble(model: HeadEnsemble, folder: Path, name: str, target_error:
     truth = [label or OUT_OF_SCOPE for label in calibration.labels]
     return {
         "threshold": _write_threshold(folder, choose_threshold(scores, right, target_error), calibration.source),
-        "head_weights": dict(zip((head.__name__ for head in heads.HEADS), model.weights, strict=True)),
+        "head_weights": dict(zip(model.head_names, model.weights, strict=True)),
     } | _pictures(folder, truth, read, calibration.probabilities.max(axis=1), name)
 
 
@@ -465,7 +465,7 @@ def _describe(examples: Sequence[Example]) -> dict[str, Any]:
         "null_class": sum(row.label is None for row in examples),
         "languages": dict(sorted(Counter(row.language for row in examples).items())),
         "authors": dict(sorted(Counter(row.author or "unnamed" for row in examples).items())),
-    }
+    } | _origins(examples)
 
 
 def _describe_mails(mails: Sequence[MailExample]) -> dict[str, Any]:
@@ -474,7 +474,13 @@ def _describe_mails(mails: Sequence[MailExample]) -> dict[str, Any]:
         "with_several_motives": sum(len(mail.motives) > 1 for mail in mails),
         "languages": dict(sorted(Counter(mail.language for mail in mails).items())),
         "authors": dict(sorted(Counter(mail.author or "unnamed" for mail in mails).items())),
-    }
+    } | _origins(mails)
+
+
+def _origins(examples: Sequence[Example | MailExample]) -> dict[str, Any]:
+    """Where the texts that stand in no file come from: whoever must take one out again finds the versions that hold it."""
+    origins = sorted(row.origin for row in examples if row.origin)
+    return {"origins": origins} if origins else {}
 
 
 def _named(progress: Progress, name: str) -> Progress:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from models.artifacts import current_folder, current_version
@@ -11,9 +11,10 @@ from models.corpus import OUT_OF_SCOPE, TALK_TO_HUMAN
 from models.encoder import Encoder
 from models.ensemble import HeadEnsemble
 from models.entities import Entity, find_entities, without_entities
-from models.human import HumanRequestDetector
+from models.human import HumanOpinion, HumanRequestDetector, talk_probabilities
 from models.language import LanguageHead, LanguageReader
 from models.motives import MotiveReader
+from models.risk import Threshold
 
 THRESHOLDS = "thresholds.json"
 
@@ -83,6 +84,16 @@ class Understanding:
         self.chat_threshold = chat_threshold
         self.mail_threshold = mail_threshold
 
+    @property
+    def further_threshold(self) -> float:
+        """The probability from which a mail is given a further motive beside the likeliest."""
+        return self._motives.further_threshold
+
+    @property
+    def motives(self) -> tuple[str, ...]:
+        """The motives that a mail can have, sorted."""
+        return self._motives.labels
+
     def read_chat(self, text: str, language_hint: str | None = None) -> ChatReading:
         """Read one chat message. `language_hint`: the language of the conversation so far."""
         language, language_probability = self._language.read(text, language_hint)
@@ -109,6 +120,15 @@ class Understanding:
             order_numbers=_order_numbers(entities),
             entities=entities,
         )
+
+    def explain_human_in_chat(self, text: str) -> HumanOpinion:
+        """Why `read_chat` says that `text` asks for a human, or does not."""
+        probability = float(talk_probabilities(self._intents, [text])[0])
+        return self._human.chat_opinion(text, probability)
+
+    def explain_human_in_mail(self, subject: str, body: str) -> HumanOpinion:
+        """Why `read_mail` says that a mail asks for a human, or does not."""
+        return self._human.mail_opinion(subject, body)
 
     def read_mail(self, subject: str, body: str, language_hint: str | None = None) -> MailReading:
         """Read one mail, given its subject and its newest text (quoted history removed)."""
@@ -150,7 +170,13 @@ def load_understanding(artifacts: Path, encoder: Encoder, default_language: str 
 
 def served_threshold(folder: Path) -> float:
     """The probability from which a version answers, as its training chose it."""
-    return float(json.loads((folder / THRESHOLDS).read_text(encoding="utf-8"))["value"])
+    return read_threshold(folder).value
+
+
+def read_threshold(folder: Path) -> Threshold:
+    """A version's threshold with the error rate it was chosen for and what it did on held-out text."""
+    written = json.loads((folder / THRESHOLDS).read_text(encoding="utf-8"))
+    return Threshold(**{each.name: written[each.name] for each in fields(Threshold)})
 
 
 def _order_numbers(entities: tuple[Entity, ...]) -> tuple[str, ...]:

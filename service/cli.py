@@ -102,11 +102,86 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         understanding = open_understanding(settings, open_encoder(settings))
     except ArtifactError as error:
         raise click.ClickException(str(error)) from error
-    ours = OurSide(frozenset({settings.mail.address.lower()}))
+    ours = OurSide(settings.mail.our_addresses)
     for name, raw in read_sources(files):
         row = {"source": name, **sort_mail(raw, understanding, ours=ours).to_dict()}
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+@cli.command()
+@click.argument("text")
+@click.option("--mail", "as_mail", is_flag=True, help="TEXT is the body of a mail, not a chat message.")
+@click.option("--subject", default="", help="The mail's subject; only with --mail.")
+@click.option(
+    "--language",
+    type=click.Choice(LANGUAGES),
+    default=None,
+    help="The language of the conversation so far; in a chat the shop's own when not given.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def explain(settings: Settings, text: str, as_mail: bool, subject: str, language: str | None, as_json: bool) -> None:
+    """What is read in TEXT, and why Comptoir would answer it by itself, ask, or hand it over."""
+    if subject and not as_mail:
+        raise click.UsageError("only a mail has a subject: add --mail")
+    if not f"{text}{subject}".strip():
+        raise click.UsageError("there are no words to explain; give the message in quotes")
+    from models import ArtifactError
+    from service.explain import explain as explain_message
+    from service.explain import open_learned
+    from service.explain_screen import on_screen
+
+    try:
+        learned = open_learned(settings)
+    except ArtifactError as error:
+        raise click.ClickException(str(error)) from error
+    except ValueError as error:  # trained with another encoder
+        raise click.ClickException(f"{error} with `comptoir train`") from error
+    if as_mail:
+        explanation = explain_message(learned, text, channel="mail", subject=subject, language=language)
+    else:
+        explanation = explain_message(learned, text, language=language or settings.default_language)
+    if as_json:
+        click.echo(json.dumps(explanation.to_dict(), ensure_ascii=False))
+        return
+    out.print(on_screen(explanation), highlight=False)
+
+
+@cli.group()
+def mail() -> None:
+    """Mail that comes in otherwise than by a server."""
+
+
+@mail.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def import_(settings: Settings, paths: tuple[Path, ...], as_json: bool) -> None:
+    """Take in the mails of PATHS: .eml files, mbox files, Maildirs, folders. What is known already is known once."""
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from service.mail_in import bytes_below, import_mails
+    from store import Database, migrate
+
+    database = Database(settings.database)
+    migrate(database)
+    columns = (TextColumn("Mail"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task("import", total=bytes_below(paths))
+        count = import_mails(
+            database, paths, max_bytes=settings.mail.max_bytes, advance=lambda size: progress.advance(task, size)
+        )
+    database.dispose()
+    failed = [{"place": failure.place, "reason": failure.reason} for failure in count.failures]
+    if as_json:
+        click.echo(json.dumps({"new": count.new, "known": count.known, "failed": failed}, ensure_ascii=False))
+    else:
+        for failure in count.failures:
+            click.echo(f"{failure.place}: {failure.reason}", err=True)
+        click.echo(f"{count.new} new, {count.known} known already, {len(failed)} failed")
+    if failed:
+        raise SystemExit(1)
 
 
 @cli.group()

@@ -46,7 +46,10 @@ def evaluate_file(settings: Settings, task: str, file: Path) -> tuple[list[Row],
         return predictions, measure.as_dict(measure.evaluate_faq(gold, predictions))
     understanding = open_understanding(settings, encoder)
     if task == "triage":
-        predictions = [_triage_row(row, triage.triage(_as_mail(row), understanding).to_dict()) for row in gold]
+        predictions = [
+            _triage_row(row, triage.triage(as_mail(row["subject"], row["body"]), understanding).to_dict())
+            for row in gold
+        ]
         return predictions, measure.as_dict(measure.evaluate_triage(gold, predictions))
     predictions = []
     for row in gold:
@@ -69,13 +72,13 @@ def _faq_row(row: Mapping[str, Any], found: Row) -> Row:
     return {"id": row["id"], "answered": found["answered"], "slug": found["slug"], "score": found["score"], "top": top}
 
 
-def _as_mail(row: Mapping[str, Any]) -> bytes:
-    """The row as the mail it was: subject and body through the same reader as every mail."""
+def as_mail(subject: object, body: object) -> bytes:
+    """Subject and body as the mail they were, so that they go through the same reader as every mail."""
     mail = EmailMessage()
     mail["From"] = "customer@example.org"
     mail["To"] = "shop@example.org"
-    mail["Subject"] = " ".join(str(row["subject"]).split())
-    mail.set_content(str(row["body"]))
+    mail["Subject"] = " ".join(str(subject).split())
+    mail.set_content(str(body))
     return mail.as_bytes()
 
 

@@ -2,13 +2,22 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from prometheus_client import Counter, Histogram
-from sqlalchemy import event
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from desk import Channel, Conversation, MailboxReading, Owner
+from store import Database, Job, JobState
+
+log = structlog.get_logger()
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -72,3 +81,45 @@ def measure_database(engine: Engine) -> None:
         _took(started)
 
     dialect.do_commit = timed_commit
+
+
+class HouseCollector(Collector):
+    """What stands in the database, counted when `/metrics` is asked: the agents' queue, the work to do, the mailboxes."""
+
+    def __init__(self, database: Database, mailboxes: Callable[[], Sequence[MailboxReading]]) -> None:
+        self._database = database
+        self._mailboxes = mailboxes
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Raises nothing that a database can: figures that cannot be had are left out."""
+        waiting = GaugeMetricFamily(
+            "comptoir_queue_conversations", "Conversations that wait for an agent", labels=["channel"]
+        )
+        jobs = GaugeMetricFamily("comptoir_job_rows", "Jobs not yet done, by kind and state", labels=["kind", "state"])
+        up = GaugeMetricFamily("comptoir_mailbox_up", "1 when the mailbox raises no alarm", labels=["mailbox"])
+        contact = GaugeMetricFamily(
+            "comptoir_mailbox_last_contact_timestamp_seconds", "When the mailbox was last read", labels=["mailbox"]
+        )
+        undone = (JobState.WAITING, JobState.RUNNING, JobState.FAILED)
+        by_channel = select(Conversation.channel, func.count()).where(Conversation.owner == Owner.QUEUE)
+        by_state = select(Job.kind, Job.state, func.count()).where(Job.state.in_(undone))
+        try:
+            with self._database.read() as session:
+                found = {
+                    **dict.fromkeys(map(str, Channel), 0),
+                    **dict(session.execute(by_channel.group_by(Conversation.channel)).tuples().all()),
+                }
+                rows = session.execute(by_state.group_by(Job.kind, Job.state)).tuples().all()
+            readings = self._mailboxes()
+        except SQLAlchemyError:
+            log.exception("the figures of the database could not be had")
+            return
+        for channel, count in found.items():
+            waiting.add_metric([channel], count)
+        for kind, state, count in rows:
+            jobs.add_metric([kind, state], count)
+        for reading in readings:
+            up.add_metric([reading.name], float(reading.up))
+            if reading.contacted_at is not None:
+                contact.add_metric([reading.name], reading.contacted_at.timestamp())
+        yield from (waiting, jobs, up, contact)

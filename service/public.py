@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 from apiflask import APIBlueprint, abort
 from flask import Response, request
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel, Field
 
 import triage
 from service.limits import limiter
+from service.measures import HouseCollector
 from service.wiring import House
 from shop import Verdict, order_digits, prove, view_order
 from store import utc_now
@@ -30,6 +31,8 @@ class OrderProof(BaseModel):
 def public_blueprint(house: House) -> APIBlueprint:
     """`/api/v1/faq`, `/api/v1/triage`, `/api/v1/orders`, `/healthz`, `/readyz`, `/metrics`."""
     public = APIBlueprint("public", __name__, tag="Service")
+    of_the_house = CollectorRegistry()
+    of_the_house.register(HouseCollector(house.database, lambda: house.mailboxes.readings()))
 
     @public.get("/api/v1/faq/search")
     @limiter.limit(house.settings.limits.faq)
@@ -80,6 +83,6 @@ def public_blueprint(house: House) -> APIBlueprint:
     @public.get("/metrics")
     @public.doc(hide=True)
     def metrics() -> Response:
-        return Response(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest() + generate_latest(of_the_house), content_type=CONTENT_TYPE_LATEST)
 
     return public

@@ -99,6 +99,8 @@ def _check_ports(settings: Settings) -> None:
         ("127.0.0.1", settings.rasa_port, "COMPTOIR_RASA_PORT"),
         (settings.mail.listen_host, settings.mail.listen_port, "COMPTOIR_MAIL__LISTEN_PORT"),
     ]
+    if settings.mail.lmtp_port is not None:
+        wanted.append((settings.mail.listen_host, settings.mail.lmtp_port, "COMPTOIR_MAIL__LMTP_PORT"))
     if settings.mail.relay_host is None:
         wanted.append(("127.0.0.1", settings.mail.sink_port, "COMPTOIR_MAIL__SINK_PORT"))
     for host, port, variable in wanted:
@@ -254,6 +256,10 @@ def _announce(settings: Settings, console: Console) -> None:
             f"({shop.DEMO_EMAIL} or {shop.DEMO_POSTCODE})"
         )
     console.print(f"  mail to                     {settings.mail.address} by SMTP on port {settings.mail.listen_port},")
+    if settings.mail.lmtp_port is not None:
+        console.print(f"                              by LMTP on port {settings.mail.lmtp_port},")
+    for mailbox in settings.mail.mailboxes:
+        console.print(f"                              in mailbox {mailbox.name} ({mailbox.user} at {mailbox.host}),")
     console.print(f"                              or as files in {settings.drop_dir}")
     console.print(f"  API                         {settings.url}/api/openapi.json\n")
 

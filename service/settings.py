@@ -10,10 +10,10 @@ import secrets
 import tomllib
 from datetime import date, time
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from desk import OpeningHours
@@ -52,20 +52,86 @@ class Hours(BaseModel):
         return OpeningHours(ZoneInfo(self.zone), week, self.holidays)
 
 
+class OAuth(BaseModel):
+    """How a mailbox's access token is had (RFC 6749): from a command that prints one, or from a refresh token."""
+
+    token_command: tuple[str, ...] = ()
+    token_url: str = ""
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
+    refresh_token: SecretStr = SecretStr("")
+    scope: str = ""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        refreshes = bool(self.token_url and self.client_id and self.refresh_token.get_secret_value())
+        if bool(self.token_command) == refreshes:
+            raise ValueError("set either token_command, or token_url with client_id and refresh_token")
+        return self
+
+
+class Mailbox(BaseModel):
+    """A mailbox at an IMAP server: what comes into its folder is taken in, then marked as seen or moved."""
+
+    name: str = Field(min_length=1, max_length=80)
+    host: str
+    port: int = 0
+    tls: Literal["implicit", "starttls", "none"] = "implicit"
+    user: str
+    password: SecretStr = SecretStr("")
+    oauth: OAuth | None = None
+    folder: str = "INBOX"
+    after: Literal["seen", "move"] = "seen"
+    move_to: str = ""
+    poll_seconds: float = Field(default=60.0, ge=1, le=240)
+    """The server is asked this often; between two questions IDLE tells of new mail at once, where the server has it."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if bool(self.password.get_secret_value()) == (self.oauth is not None):
+            raise ValueError(f'mailbox "{self.name}" needs either a password or oauth')
+        if (self.after == "move") != bool(self.move_to) or self.move_to == self.folder:
+            raise ValueError(
+                f'mailbox "{self.name}": after = "move" goes with move_to, a folder other than {self.folder}'
+            )
+        self.port = self.port or (993 if self.tls == "implicit" else 143)
+        return self
+
+
 class Mail(BaseModel):
     """Where mail comes in and goes out. Without a relay, mail goes to the demo sink, which the desk can show."""
 
     address: str = "contact@librairie-tournesol.example"
+    aliases: frozenset[str] = frozenset()
+    """Further addresses of ours: mail to them is for us, mail from them is our own."""
     sender_name: str = "Librairie Tournesol"
     listen_host: str = "127.0.0.1"
     listen_port: int = 2525
-    max_bytes: int = 50 * 1024 * 1024
+    lmtp_port: int | None = None
+    max_bytes: int = Field(default=50 * 1024 * 1024, ge=1024 * 1024)
+    webhook_token: SecretStr = SecretStr("")
+    mailboxes: tuple[Mailbox, ...] = ()
     relay_host: str | None = None
     relay_port: int = 25
     relay_user: str | None = None
     relay_password: str | None = None
     relay_starttls: bool = False
     sink_port: int = 2526
+
+    @field_validator("mailboxes")
+    @classmethod
+    def _named_apart(cls, mailboxes: tuple[Mailbox, ...]) -> tuple[Mailbox, ...]:
+        names = [mailbox.name for mailbox in mailboxes]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"two mailboxes are named {', '.join(sorted(twice))}; a name is the key to a position")
+        return mailboxes
+
+    @property
+    def our_addresses(self) -> frozenset[str]:
+        """Every address that is ours, in lower case."""
+        users = {mailbox.user for mailbox in self.mailboxes if "@" in mailbox.user}
+        return frozenset(each.lower() for each in {self.address, *self.aliases, *users})
 
 
 class RateLimits(BaseModel):
@@ -100,7 +166,9 @@ class Settings(BaseSettings):
     secure_cookies: bool = False
     trusted_proxies: int = 0
     demo: bool = True
-    encoder: str = "use-multilingual-v3"
+    encoder: str = "light"
+    """`light` (one encoder), `full` (a second one too: more right answers, five times the time) or the folder of a
+    sentence-transformers model. A change trains everything again at the next start."""
     error_rate: float = Field(default=0.01, gt=0, lt=1)
     """Share of wrong answers among those given by themselves (FAQ)."""
     intent_error_rate: float = Field(default=0.05, gt=0, lt=1)
@@ -158,6 +226,11 @@ class Settings(BaseSettings):
     def drop_dir(self) -> Path:
         """The folder whose mail (.eml, mbox, Maildir) is taken in."""
         return self.data_dir / "mail" / "drop"
+
+    @property
+    def tokens_dir(self) -> Path:
+        """Where refresh tokens are kept that a server has renewed."""
+        return self.data_dir / "mail" / "tokens"
 
     @property
     def sink_dir(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,13 @@ import faq_kb
 import models
 import triage
 from bot import TrainingFailed, train_dialogue
+from desk import Channel, Correction, CorrectionKind
 from models import CorpusError, Encoder, Example, MailExample
+from models.motives import OTHER
+from service.corrections import origin_of, read_accepted
 from service.settings import ROOT, Settings
 from service.training_error import TrainingError
-from service.training_stamp import mark_trained
+from service.training_stamp import mark_trained, training_stamp
 
 NLU_DIR = ROOT / "bot" / "data" / "nlu"
 MAILS_DIR = ROOT / "triage" / "data"
@@ -30,11 +33,73 @@ NO_QUESTION = frozenset({"greet", "thanks", "goodbye", "affirm", "deny", "provid
 DIALOGUE = "dialogue"
 
 
+CORRECTION = "correction"
+"""The author of every example that agents have made by correcting what was misunderstood."""
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """Accepted corrections as examples. `left_out` are those that name a motive or an entry that there is none of.
+
+    What an agent corrected is one label. Whether the customer also wanted a human they did not say, so the human-request
+    detector does not learn from them.
+    """
+
+    turns: tuple[Example, ...] = ()
+    mails: tuple[MailExample, ...] = ()
+    questions: tuple[Example, ...] = ()
+    left_out: int = 0
+
+    @property
+    def used(self) -> int:
+        return len(self.turns) + len(self.mails) + len(self.questions)
+
+
+def as_examples(
+    corrections: Sequence[Correction], motives: Collection[str], intents: Collection[str], slugs: Collection[str]
+) -> Corrections:
+    """Each correction as an example for the models that its kind belongs to.
+
+    `motives` of mails, `intents` of chat turns and `slugs` of FAQ entries are the labels that there are. The motive
+    `other` is the chat's null class.
+    """
+    turns: list[Example] = []
+    mails: list[MailExample] = []
+    questions: list[Example] = []
+    for each in corrections:
+        origin, correct = origin_of(each), each.correct
+        if each.kind == CorrectionKind.ANSWER:
+            if correct is None or correct in slugs:
+                questions.append(Example(each.text, correct, each.language, CORRECTION, origin))
+        elif correct is None:
+            continue
+        elif each.channel == Channel.MAIL:
+            if correct in motives:
+                subject, given = each.subject or "", (correct,)
+                mails.append(
+                    MailExample(subject, each.text, each.language, given, False, author=CORRECTION, origin=origin)
+                )
+        elif correct == OTHER or correct in intents:
+            turns.append(Example(each.text, None if correct == OTHER else correct, each.language, CORRECTION, origin))
+    used = len(turns) + len(mails) + len(questions)
+    return Corrections(tuple(turns), tuple(mails), tuple(questions), len(corrections) - used)
+
+
 @dataclass(frozen=True)
 class TrainingText:
     """All text that the models learn from, and the frozen sets by other authors that they are judged on."""
 
     content_dir: Path
+    accepted: Sequence[Correction] = ()
+
+    def corrections(self, content: faq_kb.Content) -> Corrections:
+        """The accepted corrections that fit the labels there are now."""
+        return as_examples(
+            self.accepted,
+            motives={motive for mail in self.mails for motive in mail.motives},
+            intents={turn.label for turn in self.turns if turn.label is not None},
+            slugs={slug for _, slug in content.entries},
+        )
 
     @cached_property
     def turns(self) -> tuple[Example, ...]:
@@ -57,7 +122,7 @@ class TrainingText:
         return models.read_mail_file(FROZEN_DIR / "triage.jsonl", _newest)
 
     def questions(self, content: faq_kb.Content) -> tuple[Example, ...]:
-        """What the FAQ's heads learn: each wording with its entry, and what no entry answers."""
+        """What the FAQ's heads learn from files: each wording with its entry, and what no entry answers."""
         acts = tuple(
             Example(turn.text, None, turn.language, turn.author) for turn in self.turns if turn.label in NO_QUESTION
         )
@@ -66,8 +131,9 @@ class TrainingText:
 
 def train_all(settings: Settings, console: Console, only: str | None = None) -> None:
     """Train what is out of date, with a progress bar, and say of each model what was done and why. Raises TrainingError."""
+    stamp = training_stamp(settings)
     encoder = models.load_encoder(settings.encoder)
-    text = TrainingText(settings.content_dir)
+    text = TrainingText(settings.content_dir, read_accepted(settings))
     tasks = _tasks(settings, text, encoder)
     wanted = {name: task for name, task in tasks.items() if only in (None, name)}
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -81,16 +147,18 @@ def train_all(settings: Settings, console: Console, only: str | None = None) -> 
                 raise TrainingError(str(error)) from error
             progress.advance(bar)
     if only is None:
-        mark_trained(settings)
+        mark_trained(settings, stamp)
+    if text.accepted:
+        lines.append(_corrections_line(text.corrections(faq_kb.load_content(settings.content_dir))))
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
 
 def train_faq(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> models.Trained:
     """Train the FAQ's heads on this content, if they are not already."""
-    text = TrainingText(settings.content_dir)
+    text = TrainingText(settings.content_dir, read_accepted(settings))
     return models.train_faq(
-        text.questions(content),
+        (*text.questions(content), *text.corrections(content).questions),
         _known_questions(text, content),
         encoder,
         settings.artifacts_dir,
@@ -115,25 +183,26 @@ def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str
     def faq(progress: Callable[[str], None]) -> str:
         content = faq_kb.load_content(settings.content_dir)
         frozen = _known_questions(text, content)
-        return _line(
-            models.train_faq(
-                text.questions(content), frozen, encoder, where, progress, target_error=settings.error_rate
-            )
-        )
+        questions = (*text.questions(content), *text.corrections(content).questions)
+        return _line(models.train_faq(questions, frozen, encoder, where, progress, target_error=settings.error_rate))
 
     def chat(progress: Callable[[str], None]) -> str:
+        content = faq_kb.load_content(settings.content_dir)
+        turns = (*text.turns, *text.corrections(content).turns)
         return _line(
             models.train_chat(
-                text.turns, text.frozen_turns, encoder, where, progress, target_error=settings.intent_error_rate
+                turns, text.frozen_turns, encoder, where, progress, target_error=settings.intent_error_rate
             )
         )
 
     def mail(progress: Callable[[str], None]) -> str:
-        motives = {motive for each in text.mails for motive in each.motives}
-        turns = [turn for turn in text.turns if turn.label in motives]
+        corrected = text.corrections(faq_kb.load_content(settings.content_dir))
+        mails = (*text.mails, *corrected.mails)
+        motives = {motive for each in mails for motive in each.motives}
+        turns = [turn for turn in (*text.turns, *corrected.turns) if turn.label in motives]
         return _line(
             models.train_mail(
-                text.mails, turns, text.frozen_mails, encoder, where, progress, target_error=settings.error_rate
+                mails, turns, text.frozen_mails, encoder, where, progress, target_error=settings.error_rate
             )
         )
 
@@ -174,6 +243,12 @@ def _mail_texts(mails: Sequence[MailExample]) -> list[Example]:
 def _line(trained: models.Trained) -> str:
     figures = "  ".join(f"{name} {value:.3f}" for name, value in trained.metrics.items())
     return f"{trained.name:9} {trained.status} ({trained.reason})  {figures}"
+
+
+def _corrections_line(corrections: Corrections) -> str:
+    parts = f"{len(corrections.mails)} mails, {len(corrections.turns)} chat messages, {len(corrections.questions)} questions"
+    left_out = f"; {corrections.left_out} left out: no such motive or entry any more" if corrections.left_out else ""
+    return f"{'corrections':11} {corrections.used} used ({parts}){left_out}"
 
 
 def _written_at(folder: Path) -> float:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from service.corrections import origin_of, read_accepted
 from service.settings import ROOT, Settings
 
 _SOURCES = (
@@ -17,16 +18,23 @@ _SOURCES = (
     ("models/data", "*"),
     ("models", "*.py"),
     ("service", "training.py"),
+    ("service", "corrections.py"),
     (".", "requirements.lock"),
 )
 
 
 def training_stamp(settings: Settings) -> str:
-    """A hash over the training text, the code that learns from it, and the settings that steer it."""
+    """A hash over the training text, the code that learns from it, and the settings that steer it.
+
+    Accepted corrections are training text. Raises TrainingError when they cannot be read.
+    """
     digest = hashlib.sha256(f"{settings.encoder} {settings.error_rate} {settings.intent_error_rate}".encode())
     for name, path in _files(settings):
         digest.update(f"\0{name}\0".encode())
         digest.update(path.read_bytes())
+    for each in read_accepted(settings):
+        learnt = (origin_of(each), each.kind, each.channel, each.subject, each.text, each.language, each.correct)
+        digest.update(repr(learnt).encode())
     return digest.hexdigest()
 
 
@@ -38,9 +46,9 @@ def is_trained(settings: Settings) -> bool:
     )
 
 
-def mark_trained(settings: Settings) -> None:
-    """Note that training has run through on everything as it is now."""
-    _stamp_file(settings).write_text(training_stamp(settings))
+def mark_trained(settings: Settings, stamp: str) -> None:
+    """Note that training has run through on everything as it was when `stamp` was taken, before it began."""
+    _stamp_file(settings).write_text(stamp)
 
 
 def _stamp_file(settings: Settings) -> Path:

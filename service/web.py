@@ -21,6 +21,8 @@ from service.demo import DEMO_AGENTS, DEMO_PASSWORD
 from service.limits import limiter
 from service.mail_in import DropFolder, Listener
 from service.mail_out import Sink, sent_mail, sent_mails
+from service.mail_webhook import mail_blueprint
+from service.mailboxes import Mailboxes
 from service.presentation import to_html
 from service.public import public_blueprint
 from service.rasa_hooks import rasa_blueprint
@@ -51,6 +53,7 @@ def create_app(house: House) -> APIFlask:
     limiter.init_app(app)
     app.register_blueprint(chat_blueprint(house))
     app.register_blueprint(public_blueprint(house))
+    app.register_blueprint(mail_blueprint(house))
     app.register_blueprint(rasa_blueprint(house))
     app.register_blueprint(widget_blueprint())
     app.register_blueprint(console_blueprint(_console_doors(house)))
@@ -74,9 +77,13 @@ def _console_doors(house: House) -> ConsoleDoors:
         sent_mail=lambda name: sent_mail(house.settings.sink_dir, name),
         demo=house.settings.demo,
         rasa_up=house.rasa_up,
+        motives=house.understanding.motives,
+        faq_entries=house.faq_entries,
+        understood=lambda text, language: house.read_chat(text, language).intent,
         html=to_html,
         zone=house.hours.zone,
         stopping=house.stopping,
+        mailbox_alarms=house.mailboxes.alarms,
     )
 
 
@@ -125,18 +132,22 @@ class WebProcess(BaseApplication):  # type: ignore[misc]
 
 
 class _Parts:
-    """What runs beside the web app in its process: workers, mail listener, drop folder, demo sink, FAQ watcher."""
+    """What runs beside the web app in its process: workers, mail listeners, mailboxes, drop folder, demo sink, FAQ watcher."""
 
     def __init__(self) -> None:
         self._house: House | None = None
         self._workers: Workers | None = None
-        self._stoppable: list[Listener | DropFolder | Sink] = []
+        self._stoppable: list[Listener | DropFolder | Mailboxes | Sink] = []
         self._lock = threading.Lock()
 
     def start(self, house: House) -> None:
         settings = house.settings
         self._house = house
-        self._stoppable = [Listener(house.database, settings.mail), DropFolder(house.database, settings.drop_dir)]
+        self._stoppable = [
+            Listener(house.database, settings.mail),
+            DropFolder(house.database, settings.drop_dir),
+            house.mailboxes,
+        ]
         if settings.mail.relay_host is None:
             self._stoppable.append(Sink(settings.sink_dir, settings.mail.sink_port))
         for part in self._stoppable:

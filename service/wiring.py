@@ -23,8 +23,9 @@ from desk import (
     identify,
     make_promise,
 )
-from faq_kb import FaqLive
+from faq_kb import Entry, FaqLive
 from service.mail_out import Relay
+from service.mailboxes import Mailboxes
 from service.measures import READ_SECONDS, measure_database
 from service.settings import ROOT, Settings
 from service.understanding import open_encoder, open_faq_live, open_understanding
@@ -83,8 +84,12 @@ class House:
         return build_executor(sessions=self.database.begin, faq=self.faq, desk=desk_door, clock=utc_now)
 
     @cached_property
+    def mailboxes(self) -> Mailboxes:
+        return Mailboxes(self.database, self.settings)
+
+    @cached_property
     def our_side(self) -> triage.OurSide:
-        return triage.OurSide(frozenset({self.settings.mail.address.lower()}))
+        return triage.OurSide(self.settings.mail.our_addresses)
 
     def compose(
         self, conversation: Conversation, mail: InboundMail, agent_name: str, subject: str, text: str
@@ -109,11 +114,19 @@ class House:
         with READ_SECONDS.time():
             return self.understanding.read_chat(text, language_hint)
 
+    def faq_entries(self, language: str) -> list[Entry]:
+        """One entry a slug, in `language` where there is one, by title."""
+        content = self.faq.content
+        found = (content.entry(slug, (language,)) for slug in {slug for _, slug in content.entries})
+        return sorted((entry for entry in found if entry is not None), key=lambda entry: entry.title)
+
     def render(self, payload: Mapping[str, Any], language: str) -> dict[str, Any]:
         """A bot payload (`response` and its facts) as the body of a message event: with `text` and `buttons`."""
         rendered = self.renderer.render(payload, language)
         buttons = [{"title": button.title, "text": button.text} for button in rendered.buttons]
-        return {"response": payload["response"], "text": rendered.text, "buttons": buttons}
+        body = {"response": payload["response"], "text": rendered.text, "buttons": buttons}
+        # An agent can say that an answer was wrong only when it is known which entry it came from.
+        return body | ({"slug": payload["slug"]} if "slug" in payload else {})
 
     def rasa_up(self) -> bool:
         return self.dialogue.is_ready()

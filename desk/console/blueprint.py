@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -16,17 +17,29 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 
 from desk import (
+    AlreadyReviewed,
     Channel,
     Conversation,
+    Correction,
+    CorrectionKind,
+    CorrectionState,
+    NotCorrectable,
     Owner,
     Promise,
     UnknownConversation,
+    accept_correction,
     answer,
     claim_conversation,
     close,
+    corrections_of,
+    count_pending_corrections,
     escalate,
     load,
+    misread,
+    pending_corrections,
     queue_position,
+    record_correction,
+    refuse_correction,
     release,
     send_answer,
 )
@@ -73,6 +86,28 @@ class Closing(BaseModel):
     seen: int = Field(default=0, ge=0)
 
 
+class Correcting(BaseModel):
+    """What an agent says is right about event `number`. `correct` None: no FAQ entry answers the question."""
+
+    number: int = Field(ge=1)
+    kind: CorrectionKind
+    correct: str | None = Field(max_length=80)
+
+
+class Acceptance(BaseModel):
+    """What a reviewer lets through: the words without personal data; `correct` as the reviewer saw it."""
+
+    correct: str | None = Field(max_length=80)
+    text: str = Field(max_length=20_000)
+    subject: str | None = Field(default=None, max_length=400)
+
+
+class Refusal(BaseModel):
+    """What a reviewer sets aside; `correct` as the reviewer saw it."""
+
+    correct: str | None = Field(max_length=80)
+
+
 class Refused(Exception):
     """The act came too late or to the wrong conversation; `message` tells the agent why."""
 
@@ -95,6 +130,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
     guard(desk, doors)
     streams = threading.BoundedSemaphore(doors.streams)
     rasa_up = _remembered(doors.rasa_up, RASA_LOOK_SECONDS)
+    mailbox_alarms = doors.mailbox_alarms
 
     @desk.get("/")
     def index() -> str:
@@ -115,6 +151,10 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
         mails = doors.sent_mails()
         opened = screen.sent_mail(raw) if raw is not None else None
         return render_template("desk/sent.html", mails=mails, chosen=name, opened=opened, **_frame())
+
+    @desk.get("/corrections")
+    def corrections() -> str:
+        return render_template("desk/corrections.html", pending=_pending(), **_frame())
 
     @desk.get("/stream")
     def stream() -> Any:
@@ -139,7 +179,11 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
 
     @desk.get("/api/notices")
     def notices() -> dict[str, str]:
-        return {"html": _part("desk/_notices.html")("notices", doors.content_mistakes(), rasa_up(), _words())}
+        return {
+            "html": _part("desk/_notices.html")(
+                "notices", doors.content_mistakes(), rasa_up(), _words(), mailbox_alarms()
+            )
+        }
 
     @desk.get("/api/conversations/<uuid:conversation_id>")
     def look(conversation_id: UUID) -> dict[str, Any]:
@@ -249,6 +293,69 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
 
         return _act(conversation_id, act)
 
+    @desk.post("/api/conversations/<uuid:conversation_id>/corrections")
+    def correct(conversation_id: UUID) -> Any:
+        """Note what was misunderstood; answers with what now stands below the message (`html`)."""
+        told = _words()
+        try:
+            wanted = Correcting.model_validate(request.get_json())
+        except ValidationError:
+            return {"error": "invalid", "message": told("correct.invalid")}, 422
+        titles = _titles()
+        known = titles if wanted.kind is CorrectionKind.ANSWER else doors.motives
+        if wanted.correct not in known and not (wanted.correct is None and wanted.kind is CorrectionKind.ANSWER):
+            return {"error": "invalid", "message": told("correct.invalid")}, 422
+        try:
+            with doors.database.read() as session:
+                found = misread(session, str(conversation_id), wanted.number, wanted.kind)
+            if found.predicted is None and found.channel == Channel.CHAT:
+                # The models are asked outside of the transaction: nobody else's message waits for them.
+                found = replace(found, predicted=doors.understood(found.text, found.language))
+            with doors.database.begin() as session:
+                row = record_correction(session, found, wanted.correct, me().id)
+                waiting = count_pending_corrections(session)
+        except NotCorrectable:
+            return {"error": "invalid", "message": told("correct.invalid")}, 422
+        except AlreadyReviewed:
+            return {"error": "refused", "message": told("correct.reviewed")}, 409
+        shown = screen.correcting(told, row.kind, row.event_number, row.predicted, row, titles)
+        html = _part("desk/_corrections.html")("correcting", shown, told)
+        return {"ok": True, "state": row.state, "html": html, "waiting": waiting}
+
+    @desk.get("/api/corrections")
+    def pending() -> dict[str, Any]:
+        return {"corrections": [asdict(each) for each in _pending()]}
+
+    @desk.post("/api/corrections/<int:correction_id>/accept")
+    def accept(correction_id: int) -> Any:
+        try:
+            wanted = Acceptance.model_validate(request.get_json())
+        except ValidationError:
+            return {"error": "invalid", "message": _words()("review.invalid")}, 422
+        try:
+            with doors.database.begin() as session:
+                done = accept_correction(
+                    session,
+                    correction_id,
+                    me().id,
+                    correct=wanted.correct,
+                    text=wanted.text,
+                    subject=wanted.subject,
+                )
+        except ValueError:
+            return {"error": "empty", "message": _words()("review.empty")}, 422
+        return _reviewed(correction_id, done)
+
+    @desk.post("/api/corrections/<int:correction_id>/refuse")
+    def refuse(correction_id: int) -> Any:
+        try:
+            wanted = Refusal.model_validate(request.get_json())
+        except ValidationError:
+            return {"error": "invalid", "message": _words()("review.invalid")}, 422
+        with doors.database.begin() as session:
+            done = refuse_correction(session, correction_id, me().id, correct=wanted.correct)
+        return _reviewed(correction_id, done)
+
     @desk.errorhandler(UnknownConversation)
     def unknown(_error: UnknownConversation) -> Any:
         if is_call():
@@ -285,6 +392,31 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             return {"error": "refused", "message": refused.message}, 409
         return {"ok": True, **(said or {})}
 
+    def _reviewed(correction_id: int, done: bool) -> Any:
+        """A review's answer: 409 with a sentence when somebody else was first, or the correction has been changed since."""
+        with doors.database.read() as session:
+            row = session.get(Correction, correction_id)
+            if row is None:
+                abort(404)
+            waiting = count_pending_corrections(session)
+            reviewer = agent_name(session, row.reviewed_by) if row.reviewed_by is not None else ""
+        if done:
+            return {"ok": True, "waiting": waiting}
+        told = _words()
+        late = row.state != CorrectionState.PENDING
+        message = told(f"review.late.{row.state}", agent=reviewer) if late else told("review.changed")
+        return {"error": "refused", "message": message}, 409
+
+    def _titles() -> dict[str, str]:
+        """The FAQ's entries: slug -> title in the agent's language."""
+        return {entry.slug: entry.title for entry in doors.faq_entries(_words().language)}
+
+    def _pending() -> list[screen.PendingCorrection]:
+        told, titles = _words(), _titles()
+        with doors.database.read() as session:
+            rows = pending_corrections(session)
+            return [screen.pending_correction(told, row, agent_name(session, row.agent_id), titles) for row in rows]
+
     def _too_late(session: Session, found: Conversation) -> str:
         if found.owner == Owner.AGENT and found.agent_id is not None and found.agent_id != me().id:
             return _words()("refused.taken", agent=agent_name(session, found.agent_id))
@@ -292,13 +424,18 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
 
     def _page(conversation_id: str | None) -> str:
         shown = _conversation(conversation_id) if conversation_id is not None else None
-        return render_template("desk/desk.html", shown=shown, **_lists(conversation_id), **_frame())
+        choices = {"motives": doors.motives, "entries": _titles()}
+        return render_template("desk/desk.html", shown=shown, **choices, **_lists(conversation_id), **_frame())
 
     def _frame() -> dict[str, Any]:
+        with doors.database.read() as session:
+            to_review = count_pending_corrections(session)
         return {
+            "to_review": to_review,
             "me": me(),
             "mistakes": doors.content_mistakes(),
             "rasa_up": rasa_up(),
+            "mailbox_alarms": mailbox_alarms(),
         }
 
     def _lists(selected: str | None) -> dict[str, Any]:
@@ -326,6 +463,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             previous = one_line(session, conversation_id, after) if after else None
             unsent = unsent_mails(session, conversation_id)
             holder = agent_name(session, found.agent_id) if found.agent_id is not None else None
+            corrected = corrections_of(session, conversation_id)
         title = screen.customer_title(told, panel)
         motive = first_motive(case.sorting) if case else None
         last = talk.lines[-1].number if talk.lines else after
@@ -339,7 +477,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             "waits": _wait(told, found, now),
             "motive": told.motive(motive) if motive else None,
             "sender_name": case.sorting.get("from_name") if case else None,
-            "bubbles": screen.bubbles(told, talk.lines, previous, now, doors.html, title),
+            "bubbles": screen.bubbles(told, talk.lines, previous, now, doors.html, title, corrected, _titles()),
             "last": last,
             "complete": last >= found.last_number or before is not None,
             "first": talk.lines[0].number if talk.lines else 0,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
+from desk.mailboxes import MailboxAlarm
 from desk.tables import Conversation, InboundMail
 from store import Database
 
@@ -31,6 +32,15 @@ class Compose(Protocol):
     ) -> ComposedMail: ...
 
 
+class FaqEntry(Protocol):
+    """One entry of the FAQ that an answer can come from."""
+
+    @property
+    def slug(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+
+
 class ContentMistake(Protocol):
     """What is wrong in an FAQ content file; the message names the remedy."""
 
@@ -47,8 +57,11 @@ class ConsoleDoors:
     """The doors of the console.
 
     `sent_mails` lists the demo sink's mails (`name`, `at`, `to`, `subject`), newest first, and `sent_mail` gives one raw;
-    both are shown only with `demo`. `html` makes safe HTML of Markdown. `zone` is where agents read the time. At most
+    both are shown only with `demo`. `motives` are the motives that a message may be corrected to, `faq_entries` the FAQ's
+    entries with their titles in a language, `understood` the motive or intent that the models read in a chat message
+    (text, language). `html` makes safe HTML of Markdown. `zone` is where agents read the time. At most
     `streams` browsers are kept informed by an open stream, the others ask every few seconds; `stopping` ends the streams.
+    `mailbox_alarms` are the mailboxes that nobody reads at the moment.
     """
 
     database: Database
@@ -58,7 +71,11 @@ class ConsoleDoors:
     sent_mail: Callable[[str], bytes | None]
     demo: bool
     rasa_up: Callable[[], bool]
+    motives: Sequence[str]
+    faq_entries: Callable[[str], Sequence[FaqEntry]]
+    understood: Callable[[str, str], str]
     html: Callable[[str], str]
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Paris"))
     streams: int = 12
     stopping: threading.Event = field(default_factory=threading.Event)
+    mailbox_alarms: Callable[[], Sequence[MailboxAlarm]] = tuple

@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup
 
 from desk.console.language import Words
-from desk.tables import Actor, Channel, Conversation, EventKind, Owner
+from desk.tables import Actor, Channel, Conversation, Correction, CorrectionKind, CorrectionState, EventKind, Owner
 from desk.views import CustomerPanel, Line, MailCase, Row, View
 
 SAME_BREATH = timedelta(minutes=5)
@@ -60,8 +60,40 @@ class Bubble:
     """The author and time stand already above an earlier message."""
     buttons: tuple[str, ...] = ()
     mail: Mapping[str, Any] | None = None
-    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail."""
+    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail; `whole_megabytes` is not 0
+    when only its beginning is here."""
     unsent: bool = False
+    correcting: Correcting | None = None
+
+
+@dataclass(frozen=True)
+class Correcting:
+    """What an agent may correct in a message: its motive, or the FAQ answer that it is. `predicted` is what was said,
+    `noted` the correction that stands already, in words; `open` says that it may still be changed."""
+
+    kind: str
+    number: int
+    predicted: str | None
+    noted: str | None
+    open: bool
+
+
+@dataclass(frozen=True)
+class PendingCorrection:
+    """One correction on the review page. `correct` is the name as it is stored, the labels are for people."""
+
+    id: int
+    kind: str
+    channel: str
+    conversation_id: str
+    language: str
+    subject: str | None
+    text: str
+    predicted_label: str
+    correct: str | None
+    correct_label: str
+    agent: str
+    at: datetime
 
 
 @dataclass(frozen=True)
@@ -135,14 +167,25 @@ def bubbles(
     now: datetime,
     html: Callable[[str], str],
     customer: str,
+    corrections: Mapping[tuple[int, str], Correction],
+    titles: Mapping[str, str],
 ) -> list[Bubble]:
-    """The transcript's entries. `previous` is the line that stands on the screen already, above these."""
+    """The transcript's entries. `previous` is the line that stands on the screen already, above these.
+
+    `corrections` by event number and kind; `titles` of the FAQ's entries by slug.
+    """
     shown: list[Bubble] = []
     for line in lines:
         day = words.local_day(line.at)
         if previous is None or words.local_day(previous.at) != day:
             shown.append(Bubble("day", text=words.day(day, words.local_day(now)), at=line.at))
-        bubble = _message(words, line, html, customer) if line.kind == EventKind.MESSAGE else _notice(words, line)
+        if line.kind == EventKind.MESSAGE:
+            kind = _correctable(line)
+            known = corrections.get((line.number, kind)) if kind else None
+            noted = correcting(words, kind, line.number, line.body.get("slug"), known, titles) if kind else None
+            bubble: Bubble | None = _message(words, line, html, customer, noted)
+        else:
+            bubble = _notice(words, line)
         if bubble is None:
             continue
         if previous is not None and _same_breath(previous, line, words):
@@ -249,7 +292,52 @@ def _same_breath(previous: Line, line: Line, words: Words) -> bool:
     )
 
 
-def _message(words: Words, line: Line, html: Callable[[str], str], customer: str) -> Bubble:
+def correcting(
+    words: Words, kind: str, number: int, predicted: str | None, known: Correction | None, titles: Mapping[str, str]
+) -> Correcting:
+    """What stands below a message that can be corrected."""
+    said = known.predicted if known else predicted
+    noted = None
+    if known is not None:
+        noted = words(f"correct.noted.{known.state}", correct=meaning(words, kind, known.correct, titles))
+    return Correcting(kind, number, said, noted, known is None or known.state == CorrectionState.PENDING)
+
+
+def pending_correction(words: Words, row: Correction, agent: str, titles: Mapping[str, str]) -> PendingCorrection:
+    return PendingCorrection(
+        id=row.id,
+        kind=row.kind,
+        channel=row.channel,
+        conversation_id=row.conversation_id,
+        language=row.language,
+        subject=row.subject,
+        text=row.text,
+        predicted_label=meaning(words, row.kind, row.predicted, titles),
+        correct=row.correct,
+        correct_label=meaning(words, row.kind, row.correct, titles),
+        agent=agent,
+        at=row.created_at,
+    )
+
+
+def meaning(words: Words, kind: str, name: str | None, titles: Mapping[str, str]) -> str:
+    """A motive or an FAQ entry as people call it."""
+    if name is None:
+        return words("correct.none" if kind == CorrectionKind.ANSWER else "correct.unknown")
+    return words.motive(name) if kind == CorrectionKind.MOTIVE else titles.get(name, name)
+
+
+def _correctable(line: Line) -> str | None:
+    """The kind of correction that a message can have."""
+    if line.actor == Actor.CUSTOMER:
+        told = f"{line.body.get('subject') or ''}{line.body.get('text') or ''}"
+        return CorrectionKind.MOTIVE if told.strip() else None
+    return CorrectionKind.ANSWER if line.actor == Actor.BOT and line.body.get("slug") else None
+
+
+def _message(
+    words: Words, line: Line, html: Callable[[str], str], customer: str, correcting: Correcting | None
+) -> Bubble:
     body = line.body
     text = str(body.get("text", ""))
     author = {
@@ -269,6 +357,7 @@ def _message(words: Words, line: Line, html: Callable[[str], str], customer: str
         buttons=tuple(str(button.get("title", "")) for button in body.get("buttons") or ()),
         mail=_mail(body) if "mail_id" in body else None,
         unsent=line.unsent,
+        correcting=correcting,
     )
 
 
@@ -280,6 +369,7 @@ def _mail(body: Mapping[str, Any]) -> dict[str, Any]:
         "to": body.get("to"),
         "quoted": body.get("quoted") or "",
         "attachments": [str(name) for name in body.get("attachments") or ()],
+        "whole_megabytes": round(body.get("whole_bytes", 0) / 1_000_000),
     }
 
 

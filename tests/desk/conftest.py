@@ -48,13 +48,21 @@ class Mistake:
     message: str
 
 
+@dataclass(frozen=True)
+class FaqEntry:
+    slug: str
+    title: str
+
+
 @dataclass
 class World:
     """What the console's doors lead to, for a test to change."""
 
     mistakes: list[Mistake] = field(default_factory=list)
     rasa_up: bool = True
+    mailbox_alarms: list[desk.MailboxAlarm] = field(default_factory=list)
     sent: dict[str, bytes] = field(default_factory=dict)
+    intent: str = "order_tracking"
 
 
 def compose(conversation: Any, mail: Any, agent_name: str, subject: str, text: str) -> Composed:
@@ -85,6 +93,13 @@ def app(database: Database, agents: tuple[int, int], world: World) -> Flask:
         sent_mail=world.sent.get,
         demo=True,
         rasa_up=lambda: world.rasa_up,
+        mailbox_alarms=lambda: world.mailbox_alarms,
+        motives=("order_tracking", "refund", "damaged_or_wrong_item", "other"),
+        faq_entries=lambda language: [
+            FaqEntry("delivery-times", f"Délais ({language})"),
+            FaqEntry("late-parcel", "Colis en retard"),
+        ],
+        understood=lambda text, language: world.intent,
         html=lambda markdown: f"<p>{escape(markdown)}</p>",
     )
     app.register_blueprint(console_blueprint(doors))

@@ -7,6 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -555,6 +556,35 @@ def test_mistakes_in_the_faq_and_a_silent_assistant_are_announced(browser: Open,
     assert "faq_kb/content/fr/livraison.md:14" in page
     assert "entry &#34;late-parcel&#34; has no answer" in page
     assert "L’assistant ne répond plus." in page
+
+
+@pytest.mark.parametrize("reason", [*desk.Trouble, "silent", "aside"])
+@pytest.mark.parametrize("language", ["fr", "en"])
+def test_a_mailbox_that_is_not_read_is_announced_with_reason_and_remedy(
+    browser: Open, world: World, reason: str, language: str
+) -> None:
+    since = datetime(2026, 11, 22, 8, 30, tzinfo=UTC)
+    world.mailbox_alarms.append(desk.MailboxAlarm("sav", reason, "sav at imap.example:993: <no>", since))
+    agent = browser("lea")
+    headers = {"Accept-Language": language}
+
+    asked = agent.client.get("/desk/api/notices", headers=headers).json["html"]
+
+    for shown in (agent.look("/desk/", headers=headers), asked):
+        assert "sav at imap.example:993: &lt;no&gt;" in shown
+        assert "notice.mailbox" not in shown, "every reason has its words"
+        assert "9:30" in shown
+
+
+def test_a_mail_too_big_says_that_only_its_beginning_is_here(browser: Open, database: Database) -> None:
+    conversation = file_mail(database)
+    with database.begin() as session:
+        message = session.scalars(
+            select(Event).where(Event.conversation_id == conversation, Event.kind == EventKind.MESSAGE)
+        ).one()
+        message.body = {**message.body, "whole_bytes": 80_400_000}
+
+    assert "Courriel trop gros (80 Mo)" in browser("lea").look(f"/desk/c/{conversation}")
 
 
 def test_the_demo_shows_the_mails_it_sent(browser: Open, world: World) -> None:

@@ -1,5 +1,6 @@
 """A version is trained once for its data, served only when not worse, and one call brings the last one back."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,17 @@ def test_same_data_is_not_trained_again(turns: list[Example], encoder: Encoder, 
     again = train_chat(turns, FROZEN, encoder, artifacts)
     assert (again.status, again.version) == ("up to date", first.version)
     assert len(versions(artifacts, "chat")) == 1
+
+
+def test_the_card_names_where_texts_come_from_that_stand_in_no_file(
+    turns: list[Example], encoder: Encoder, artifacts: Path
+) -> None:
+    more = [*turns, Example("mes sous svp", "refund", "fr", "correction", origin="c0ffee/7")]
+    first, second = (train_chat(examples, FROZEN, encoder, artifacts) for examples in (turns, more))
+    assert first.version != second.version
+    card = read_card(artifacts / "chat" / second.version)
+    assert "c0ffee/7" in json.dumps(card)
+    assert "origins" not in json.dumps(read_card(artifacts / "chat" / first.version))
 
 
 def test_a_worse_version_is_kept_but_not_served(

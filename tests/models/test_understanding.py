@@ -7,6 +7,7 @@ import pytest
 from models import (
     Encoder,
     Example,
+    HeadEnsemble,
     MailExample,
     Understanding,
     load_understanding,
@@ -14,8 +15,10 @@ from models import (
     train_human,
     train_mail,
 )
-from models.human import lexicon_evidence, threshold_for_recall
+from models.human import Evidence, HumanRequestDetector, lexicon_evidence, threshold_for_recall
 from models.sentences import split_sentences
+
+NOTHING = Example("quel temps fait-il", None, "fr")
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,31 @@ def test_a_mail_that_asks_to_be_called(understanding: Understanding) -> None:
 )
 def test_the_lexicon_knows_who_asks_and_who_refuses(text: str, asks: int, refuses: int) -> None:
     assert lexicon_evidence(text) == (asks, refuses)
+
+
+@pytest.mark.parametrize("text", ["Mon colis est perdu. Passez-moi quelqu'un !", "inutile de me rappeler", "merci", ""])
+def test_an_opinion_on_a_human_request_is_that_of_the_reading(understanding: Understanding, text: str) -> None:
+    for opinion, reading in (
+        (understanding.explain_human_in_chat(text), understanding.read_chat(text)),
+        (understanding.explain_human_in_mail("Colis", text), understanding.read_mail("Colis", text)),
+    ):
+        assert opinion.probability == pytest.approx(reading.wants_human_probability)
+        assert opinion.wanted == reading.wants_human
+        assert (opinion.said_by == "nobody") == (not opinion.wanted)
+
+
+def test_an_opinion_names_the_sentence_and_who_said_so(
+    understanding: Understanding, encoder: Encoder, turns: list[Example]
+) -> None:
+    opinion = understanding.explain_human_in_mail("Colis", "Il est perdu depuis lundi. Passez-moi un conseiller.")
+    assert (opinion.sentence, opinion.asks, opinion.refuses) == ("Passez-moi un conseiller.", True, False)
+
+    heads = HeadEnsemble.fit(encoder, [Example(t.text, "talk_to_human", "fr") for t in turns] + [NOTHING] * 3)
+    deaf = HumanRequestDetector(heads, mail=Evidence(bias=-9.0, head=0.0, asks=10.0, refuses=-5.0))
+    assert deaf.mail_opinion("", "Passez-moi un conseiller.").said_by == "lexicon"
+    alone = HumanRequestDetector(heads, mail=Evidence(bias=9.0, head=0.0, asks=0.0, refuses=0.0))
+    assert alone.mail_opinion("", "où est donc mon colis").said_by == "heads"
+    assert alone.mail_opinion("", "Passez-moi un conseiller.").said_by == "both"
 
 
 def test_the_human_threshold_prefers_recall() -> None:

@@ -15,7 +15,7 @@ def test_any_change_of_the_content_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "artifacts").mkdir()
     settings = settings_for(tmp_path, content_dir=tmp_path / "content", artifacts_dir=tmp_path / "artifacts")
     assert not is_trained(settings)
-    mark_trained(settings)
+    mark_trained(settings, training_stamp(settings))
     assert is_trained(settings)
     file = tmp_path / "content" / "fr" / "livraison.md"
     file.write_text(file.read_text(encoding="utf-8") + "\n", encoding="utf-8")

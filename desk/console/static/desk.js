@@ -1,5 +1,6 @@
 // The desk: the list on the left, one conversation in the middle, its customer on the right.
 
+import { listenToCorrections } from "./correct.js";
 import { listenToKeys } from "./keys.js";
 import { listen } from "./live.js";
 import { clear, oneAtATime, swap, toast } from "./parts.js";
@@ -395,6 +396,8 @@ listenToKeys(
   },
   $("#keys"),
 );
+
+listenToCorrections($("#correct"), () => chosen);
 
 async function refreshNotices() {
   const said = await get("api/notices").catch(() => null);

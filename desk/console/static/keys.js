@@ -9,7 +9,7 @@ export function listenToKeys(acts, dialog) {
   box.addEventListener("change", () => localStorage.setItem(SWITCH, box.checked ? "on" : "off"));
   document.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && event.target.matches("textarea, input")) event.target.blur();
-    if (event.ctrlKey || event.metaKey || event.altKey || !box.checked || dialog.open) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !box.checked || document.querySelector("dialog[open]")) return;
     if (event.target.closest("input, textarea, select, [contenteditable]")) return;
     const act = event.key === "?" ? () => dialog.showModal() : acts[event.key];
     if (!act) return;

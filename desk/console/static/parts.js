@@ -26,6 +26,13 @@ function pathOf(element) {
   return "a, button";
 }
 
+/** How many corrections wait for review, in the header. */
+export function countToReview(waiting) {
+  const mark = document.querySelector("[data-to-review]");
+  mark.textContent = waiting;
+  mark.hidden = !waiting;
+}
+
 let hiding = 0;
 
 /** Tell the agent something in a sentence. */
