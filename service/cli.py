@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
 @click.pass_obj
 def web(settings: Settings) -> None:
     """The web process, as `serve` starts it."""
-    from service.web import run_web
+    from service.web_process import run_web
 
     run_web(settings)
 

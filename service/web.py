@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 from datetime import timedelta
-from typing import Any
 
-import structlog
 from apiflask import APIFlask
 from flask import Response, request
-from gunicorn.app.base import BaseApplication
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bot.widget import widget_blueprint
@@ -19,19 +13,13 @@ from desk.console import ConsoleDoors, console_blueprint
 from service.chat import chat_blueprint
 from service.demo import DEMO_AGENTS, DEMO_PASSWORD
 from service.limits import limiter
-from service.mail_in import DropFolder, Listener
-from service.mail_out import Sink, sent_mail, sent_mails
+from service.mail_out import sent_mail, sent_mails
 from service.mail_webhook import mail_blueprint
-from service.mailboxes import Mailboxes
 from service.presentation import to_html
 from service.public import public_blueprint
 from service.rasa_hooks import rasa_blueprint
-from service.settings import Settings
-from service.wiring import House, open_house
-from service.worker import Workers
+from service.wiring import House
 from shop.site import demo_shop_blueprint
-
-log = structlog.get_logger()
 
 MAX_REQUEST_BYTES = 1024 * 1024
 
@@ -97,89 +85,3 @@ def _headers(response: Response) -> Response:
         response.headers["Access-Control-Expose-Headers"] = "Retry-After"
         response.headers["Access-Control-Max-Age"] = "86400"
     return response
-
-
-class WebProcess(BaseApplication):  # type: ignore[misc]
-    """Gunicorn with one worker process, many threads, and Comptoir's own workers beside them.
-
-    The house is built after the fork: threads and BLAS pools do not survive one.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        super().__init__()
-
-    def load_config(self) -> None:
-        settings: dict[str, Any] = {
-            "bind": f"{self._settings.host}:{self._settings.port}",
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self._settings.threads,
-            "timeout": 120,
-            "graceful_timeout": 5,
-            "keepalive": 15,
-            "loglevel": "warning",
-            "worker_exit": _stop_parts,
-        }
-        for key, value in settings.items():
-            self.cfg.set(key, value)
-
-    def load(self) -> APIFlask:
-        house = open_house(self._settings)
-        app = create_app(house)
-        _PARTS.start(house)
-        return app
-
-
-class _Parts:
-    """What runs beside the web app in its process: workers, mail listeners, mailboxes, drop folder, demo sink, FAQ watcher."""
-
-    def __init__(self) -> None:
-        self._house: House | None = None
-        self._workers: Workers | None = None
-        self._stoppable: list[Listener | DropFolder | Mailboxes | Sink] = []
-        self._lock = threading.Lock()
-
-    def start(self, house: House) -> None:
-        settings = house.settings
-        self._house = house
-        self._stoppable = [
-            Listener(house.database, settings.mail),
-            DropFolder(house.database, settings.drop_dir),
-            house.mailboxes,
-        ]
-        if settings.mail.relay_host is None:
-            self._stoppable.append(Sink(settings.sink_dir, settings.mail.sink_port))
-        for part in self._stoppable:
-            part.start()
-        self._workers = Workers(house)
-        self._workers.start()
-        house.faq.start()
-        log.info("comptoir is open", url=settings.url)
-
-    def stop(self) -> None:
-        with self._lock:
-            house, self._house = self._house, None
-        if house is None:
-            return
-        house.stopping.set()
-        house.faq.stop()
-        for part in self._stoppable:
-            part.stop()
-        if self._workers:
-            self._workers.stop()
-        house.database.dispose()
-
-
-_PARTS = _Parts()
-
-
-def _stop_parts(_server: object, _worker: object) -> None:
-    _PARTS.stop()
-
-
-def run_web(settings: Settings) -> None:
-    """Serve until told to stop (SIGTERM or SIGINT)."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    logging.basicConfig(level=logging.WARNING)
-    WebProcess(settings).run()
