@@ -1,13 +1,15 @@
 """Thresholds from a stated error rate, by held-out risk control.
 
-On held-out questions every candidate threshold has a number of answers and a number of wrong ones. Two rules are kept
-side by side, because few hundred questions cannot prove one per cent:
+On held-out questions every candidate threshold has a number of answers and a number of wrong ones; the Clopper-Pearson
+upper bound (1934, Biometrika 26) says what share of wrong answers may lie behind them. Two rules are kept side by side,
+because few hundred questions cannot prove one per cent:
 
-- empirical: the smallest threshold whose share of wrong answers among the answers given is within the target;
-- certified: the smallest threshold reached by testing from the strictest downwards, stopping at the first whose
-  Clopper-Pearson upper bound on that share exceeds the target (fixed-sequence testing of Learn-then-Test,
-  Angelopoulos et al. 2021, arXiv:2110.01052; Clopper & Pearson 1934, Biometrika 26). With probability `confidence` the
-  true share is then within the target. With 0 errors it needs 230 answers for one per cent at 90 %.
+- served: the smallest threshold whose bound at one half, the median-unbiased estimate of that share, is within the target.
+  The plain share would take the luckiest of the thresholds that lie close together;
+- certified: the smallest threshold reached by testing from the strictest downwards, stopping at the first whose bound at
+  `confidence` exceeds the target (fixed-sequence testing of Learn-then-Test, Angelopoulos et al. 2021,
+  arXiv:2110.01052). With that probability the true share is then within the target. With 0 errors it needs 230 answers
+  for one per cent at 90 %.
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ def choose_threshold(
     answered = np.arange(1, len(values) + 1)
     # Equal scores stand or fall together.
     last_of_ties = np.append(values[:-1] > values[1:], True) if len(values) else np.zeros(0, dtype=bool)
-    within = np.flatnonzero(last_of_ties & (wrong <= target * answered))
+    within = np.flatnonzero(last_of_ties & (clopper_pearson(wrong, answered, 0.5) <= target))
     bounds = clopper_pearson(wrong, answered, confidence)
     certified = NEVER
     # Fewer than log(1 - confidence) / log(1 - target) answers cannot pass even without an error: testing starts there.

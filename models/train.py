@@ -29,11 +29,13 @@ from models.human import HumanRequestDetector
 from models.language import LanguageHead, LanguageReader
 from models.motives import MotiveReader
 from models.risk import TARGET_ERROR, Threshold, choose_threshold
-from models.understanding import THRESHOLDS
+from models.understanding import BY_ERROR_RATE, THRESHOLDS
 
 Progress = Callable[[str], None]
 Metrics = dict[str, float]
 
+POLICY_ERROR_RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""The error rates that a mail policy can ask for; a threshold of the mail artefact is kept for each."""
 TOLERANCE = 0.005  # a frozen set of a few hundred texts cannot tell half a per cent from chance
 
 
@@ -388,7 +390,12 @@ def _report_mail(
     right = np.array([read.primary in mail.motives for read, mail in zip(found, frozen, strict=True)], dtype=bool)
     scores = np.array([dict(read.ranking)[read.primary] for read in found])
     return {
-        "threshold": _write_threshold(folder, choose_threshold(scores, right, target_error), "held-out author"),
+        "threshold": _write_threshold(
+            folder,
+            choose_threshold(scores, right, target_error),
+            "held-out author",
+            {rate: choose_threshold(scores, right, rate).value for rate in POLICY_ERROR_RATES},
+        ),
         "several_motives": vars(reader.presence) | {"further_threshold": reader.further_threshold},
     } | _pictures(folder, [mail.motives[0] for mail in frozen], [read.primary for read in found], scores, "mail", right)
 
@@ -431,12 +438,16 @@ def _human_scores(
     return in_chat, detector.mail_probabilities([(mail.subject, mail.body) for mail in mails])
 
 
-def _write_threshold(folder: Path, threshold: Threshold, source: str) -> dict[str, Any]:
-    (folder / THRESHOLDS).write_text(json.dumps({**asdict(threshold), "source": source}, indent=1), encoding="utf-8")
+def _write_threshold(
+    folder: Path, threshold: Threshold, source: str, by_error_rate: Mapping[float, float] | None = None
+) -> dict[str, Any]:
+    written = {**asdict(threshold), "source": source} | ({BY_ERROR_RATE: by_error_rate} if by_error_rate else {})
+    (folder / THRESHOLDS).write_text(json.dumps(written, indent=1), encoding="utf-8")
     return {
         **asdict(threshold),
         "source": source,
-        "method": "smallest threshold whose wrong answers are within the target; Clopper-Pearson upper bound beside it; "
+        "method": "smallest threshold whose median-unbiased share of wrong answers is within the target; upper bound: "
+        "Clopper-Pearson; "
         "`certified` by fixed-sequence testing (Learn-then-Test, arXiv:2110.01052)",
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from models.motives import MotiveReader
 from models.risk import Threshold
 
 THRESHOLDS = "thresholds.json"
+BY_ERROR_RATE = "by_error_rate"
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,8 @@ class MailReading:
 
     `motives`: every motive with the probability that the mail gives it, descending; `predicted`: those it gives, never
     empty, in the order in which it comes to them: the first is `primary`. `confident`: as in `ChatReading`, for the
-    primary motive. Offsets of `entities` count in subject, line break, body.
+    primary motive; `error_rate`: the smallest error rate that training set a threshold for and the primary motive
+    passes, 1.0 when it passes none. Offsets of `entities` count in subject, line break, body.
     """
 
     language: str
@@ -55,6 +58,7 @@ class MailReading:
     primary: str
     predicted: tuple[str, ...]
     confident: bool
+    error_rate: float
     wants_human: bool
     wants_human_probability: float
     order_numbers: tuple[str, ...]
@@ -65,7 +69,7 @@ class Understanding:
     """Reads chat messages and mails; safe to share between threads. Build with `load_understanding`.
 
     `chat_threshold` and `mail_threshold` are the probabilities from which a first intent or a primary motive is sure
-    enough to act on.
+    enough to act on; `mail_thresholds` are the same per error rate, where training has set several.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Understanding:
         human: HumanRequestDetector,
         chat_threshold: float,
         mail_threshold: float,
+        mail_thresholds: Mapping[float, float] | None = None,
     ) -> None:
         self._language = language
         self._intents = intents
@@ -83,6 +88,7 @@ class Understanding:
         self._human = human
         self.chat_threshold = chat_threshold
         self.mail_threshold = mail_threshold
+        self.mail_thresholds = dict(mail_thresholds or {})
 
     @property
     def further_threshold(self) -> float:
@@ -136,13 +142,15 @@ class Understanding:
         entities = find_entities(f"{subject}\n{body}")
         motives = self._motives.read([(subject, body)])[0]
         wants_human = float(self._human.mail_probabilities([(subject, body)])[0])
+        probability = dict(motives.ranking)[motives.primary]
         return MailReading(
             language=language,
             language_probability=language_probability,
             motives=motives.ranking,
             primary=motives.primary,
             predicted=motives.predicted,
-            confident=dict(motives.ranking)[motives.primary] >= self.mail_threshold,
+            confident=probability >= self.mail_threshold,
+            error_rate=min((rate for rate, value in self.mail_thresholds.items() if probability >= value), default=1.0),
             wants_human=wants_human >= self._human.mail_threshold,
             wants_human_probability=wants_human,
             order_numbers=_order_numbers(entities),
@@ -165,6 +173,7 @@ def load_understanding(artifacts: Path, encoder: Encoder, default_language: str 
         HumanRequestDetector.load(human, encoder),
         chat_threshold=served_threshold(chat),
         mail_threshold=served_threshold(mail),
+        mail_thresholds=read_thresholds(mail),
     )
 
 
@@ -177,6 +186,13 @@ def read_threshold(folder: Path) -> Threshold:
     """A version's threshold with the error rate it was chosen for and what it did on held-out text."""
     written = json.loads((folder / THRESHOLDS).read_text(encoding="utf-8"))
     return Threshold(**{each.name: written[each.name] for each in fields(Threshold)})
+
+
+def read_thresholds(folder: Path) -> dict[float, float]:
+    """A version's threshold for each error rate that its training chose one for, its own `target` among them."""
+    written = json.loads((folder / THRESHOLDS).read_text(encoding="utf-8"))
+    further = {float(rate): float(value) for rate, value in written.get(BY_ERROR_RATE, {}).items()}
+    return further | {float(written["target"]): float(written["value"])}
 
 
 def _order_numbers(entities: tuple[Entity, ...]) -> tuple[str, ...]:

@@ -6,10 +6,24 @@ from models import choose_threshold
 from models.risk import NEVER, clopper_pearson
 
 
-def test_answers_down_to_the_first_mistake_that_would_break_the_target() -> None:
-    threshold = choose_threshold([0.9, 0.8, 0.7, 0.6, 0.5], [True, True, True, False, True], target=0.01)
-    assert 0.6 < threshold.value < 0.7
-    assert (threshold.answered, threshold.wrong) == (3, 0)
+def test_answers_down_to_the_mistake_that_would_break_the_target() -> None:
+    scores = np.linspace(1, 0.5, 120)
+    right = np.ones(120, dtype=bool)
+    right[100:] = False
+    threshold = choose_threshold(scores, right, target=0.01)
+    assert scores[100] < threshold.value < scores[99]
+    assert (threshold.answered, threshold.wrong) == (100, 0)
+
+
+def test_one_mistake_in_a_hundred_is_more_than_one_per_cent_in_all_likelihood() -> None:
+    scores = np.linspace(1, 0.5, 100)
+    right = np.ones(100, dtype=bool)
+    right[80] = False
+    assert choose_threshold(scores, right, target=0.01).answered == 80
+
+
+def test_too_few_questions_to_tell_mean_silence() -> None:
+    assert choose_threshold(np.linspace(1, 0.5, 60), np.ones(60, dtype=bool), target=0.01).value == NEVER
 
 
 def test_a_mistake_among_enough_right_answers_is_within_the_target() -> None:
