@@ -341,7 +341,7 @@ def test_kill_9_of_the_web_process_loses_nothing_and_answers_once(stack: Stack) 
         assert httpx.post(f"{base}/messages", json=body, headers=headers).status_code == 201
     pid = stack.supervisor.getProcessInfo("web")["pid"]
     os.killpg(os.getpgid(pid), signal.SIGKILL)
-    wait_for(stack.web_answers, 60, "the web process is back")
+    wait_for(stack.web_answers, 120, "the web process is back")
 
     def all_done() -> bool:
         with stack.database().read() as session:
