@@ -207,8 +207,9 @@ def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str
         )
 
     def human(progress: Callable[[str], None]) -> str:
+        turns = (*text.turns, *models.read_out_of_scope(OUT_OF_SCOPE_DIR))  # small talk asks for nobody
         return _line(
-            models.train_human(text.turns, text.mails, text.frozen_turns, text.frozen_mails, encoder, where, progress)
+            models.train_human(turns, text.mails, text.frozen_turns, text.frozen_mails, encoder, where, progress)
         )
 
     def language(progress: Callable[[str], None]) -> str:
