@@ -31,6 +31,7 @@ LIGHT, FULL = "light", "full"
 MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
+REMEMBERED_BATCH = 64  # what one message is cut into; a bigger batch is training text and would push the rest out
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
 
 
@@ -107,23 +108,27 @@ class Encoder:
         self._blas = ThreadpoolController()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
-        """float32 (len(texts), dim), every row of length 1. One text alone is remembered (LRU of 4,096 texts)."""
+        """float32 (len(texts), dim), every row of length 1.
+
+        The last 4,096 texts of small batches are remembered: the sentences of a mail are read for its motives and again for
+        what it asks of whom.
+        """
         if len(texts) == 0:
             return np.zeros((0, self.dim), dtype=np.float32)
-        if len(texts) > 1:
+        if len(texts) > REMEMBERED_BATCH:
             return self._run(texts)
-        text = texts[0]
         with self._cache_lock:
-            row = self._cache.get(text)
-            if row is not None:
+            known = {text: self._cache[text] for text in texts if text in self._cache}
+            for text in known:
                 self._cache.move_to_end(text)
-                return row.copy()
-        row = self._run([text])
-        with self._cache_lock:
-            self._cache[text] = row
-            if len(self._cache) > CACHED_TEXTS:
-                self._cache.popitem(last=False)
-        return row.copy()
+        missing = [text for text in dict.fromkeys(texts) if text not in known]
+        if missing:
+            known.update(zip(missing, self._run(missing), strict=True))
+            with self._cache_lock:
+                self._cache.update((text, known[text]) for text in missing)
+                while len(self._cache) > CACHED_TEXTS:
+                    self._cache.popitem(last=False)
+        return np.stack([known[text] for text in texts])
 
     def with_adapter(self, weight: Vectors, bias: Vectors) -> SentenceTransformer:
         """This encoder followed by a trained linear layer, as one sentence-transformers model.
