@@ -683,7 +683,8 @@ def test_the_settings_file_of_the_manual_works_and_every_setting_of_mail_is_in_i
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     manual = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-    (tmp_path / "comptoir.toml").write_text(manual[manual.index("    # comptoir.toml") :])
+    example = manual[manual.index("    # comptoir.toml") : manual.index("A policy that answers:")]
+    (tmp_path / "comptoir.toml").write_text(example)
     monkeypatch.setenv("COMPTOIR_CONFIG", str(tmp_path / "comptoir.toml"))
 
     assert [mailbox.after for mailbox in Settings(data_dir=tmp_path).mail.mailboxes] == ["seen", "move"]
