@@ -297,6 +297,7 @@ def close(session: Session, conversation_id: str, agent_id: int, *, seen: int) -
             agent_id=None,
             queued_at=None,
             closed_at=utc_now(),
+            urgent=False,
             bot_session=Conversation.bot_session + 1,
         )
         .returning(Conversation.id)
@@ -317,10 +318,9 @@ def identify(session: Session, conversation_id: str, customer_id: int) -> None:
 
 
 def queue(session: Session) -> Sequence[Conversation]:
-    """The conversations that wait for an agent, longest wait first."""
-    return session.scalars(
-        select(Conversation).where(Conversation.owner == Owner.QUEUE).order_by(Conversation.queued_at, Conversation.id)
-    ).all()
+    """The conversations that wait for an agent: urgent mail first, then the longest wait."""
+    order = (Conversation.urgent.desc(), Conversation.queued_at, Conversation.id)
+    return session.scalars(select(Conversation).where(Conversation.owner == Owner.QUEUE).order_by(*order)).all()
 
 
 def queue_position(session: Session, conversation_id: str) -> int:

@@ -45,6 +45,21 @@ class OpeningHours:
                 return opens
         return None
 
+    def answer_by(self, moment: datetime, within: timedelta) -> datetime | None:
+        """When `within` of opening time has passed after `moment`, in the desk's zone; None when it does not in three months."""
+        local, left = moment.astimezone(self.zone), within
+        for ahead in range(92):
+            day = local.date() + timedelta(days=ahead)
+            span = self._span(day)
+            if span is None:
+                continue
+            opens, closes = (datetime.combine(day, each, self.zone) for each in span)
+            begins = max(opens, local)
+            if begins + left <= closes:
+                return begins + left
+            left -= max(timedelta(0), closes - begins)
+        return None
+
     def _span(self, day: date) -> tuple[time, time] | None:
         return None if day in self.holidays else self.week.get(day.weekday())
 

@@ -3,19 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from desk.conversations import append, load, open_mail
-from desk.tables import Actor, Conversation, Event, EventKind, InboundMail, OutboundMail, Owner
+from desk.outbox import (
+    Returned,
+    add_participants,
+    forget_trouble,
+    note_returned,
+    put_out,
+    requeue,
+    takes_part,
+)
+from desk.tables import (
+    Actor,
+    Channel,
+    Conversation,
+    Event,
+    EventKind,
+    InboundMail,
+    MailKind,
+    OutboundMail,
+    Owner,
+)
 from store import enqueue, utc_now
 
 READ_MAIL = "read_mail"
-SEND_MAIL = "send_mail"
+REOPEN_WITHIN = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -23,7 +43,10 @@ class FiledMail:
     """What the desk needs to know of a mail that has been read.
 
     `sorting` is the triage result as plain data; `draft` the proposed reply (`subject`, `text`) or None; a `silent` mail
-    (machine mail: bounces, out-of-office notes) is kept but put before nobody.
+    (newsletters and the like) is kept but put before nobody. `thread_ids` are the mails that it answers, oldest first.
+    `addressed` and `answered` are the cases whose signed token stands in its addresses and among those ids, `tags` the
+    beginnings of cases' ids in its subject. `forged` says that its sender is not who it claims to be. A bounce names the mail
+    that came back by `original_ids`, and by `returned` what became of it.
     """
 
     message_id: str
@@ -38,6 +61,18 @@ class FiledMail:
     sorting: Mapping[str, Any]
     draft: Mapping[str, str] | None
     silent: bool
+    kind: MailKind = MailKind.PERSON
+    addressed: tuple[str, ...] = ()
+    answered: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    forged: bool = False
+    original_ids: tuple[str, ...] = ()
+    returned: tuple[Returned, ...] = ()
+
+    @property
+    def speakers(self) -> set[str]:
+        """The addresses that it speaks for, in lower case: all of them must take part in a case that it joins."""
+        return {address.lower() for address in (self.sender, self.reply_to) if address}
 
 
 def mail_digest(raw: bytes) -> str:
@@ -73,31 +108,48 @@ def receive(
     return mail
 
 
-def file_mail(session: Session, mail_id: int, filed: FiledMail) -> Conversation | None:
-    """Put a read mail into its conversation, once; None when it had been filed before.
+def file_mail(
+    session: Session, mail_id: int, filed: FiledMail, *, reopen_within: timedelta = REOPEN_WITHIN
+) -> Conversation | None:
+    """Put a read mail into its conversation, once; None when it had been filed before, or belongs to none.
 
-    It joins the conversation of a mail it refers to only when its sender already takes part there: merging strangers'
-    mail would show one customer's words to another.
+    It joins a case that it names only when its sender takes part there already: merging strangers' mail would show one
+    customer's words to another. A stranger, and whoever answers a case that was closed longer ago than `reopen_within`, gets
+    a case of their own that is linked with it. Bounces and automatic replies never open a case.
     """
     mail = session.get_one(InboundMail, mail_id)
-    if mail.conversation_id is not None:
+    if mail.filed_at is not None:
         return None
-    conversation = _conversation_of(session, filed)
+    mail.filed_at, mail.quarantined_at = utc_now(), None
+    mail.message_id, mail.kind = filed.message_id, filed.kind
+    mail.sorting = dict(filed.sorting)
+    mail.draft = dict(filed.draft) if filed.draft else None
+    session.flush()
+    if filed.kind == MailKind.BOUNCE:
+        return _file_bounce(session, mail, filed)
+    named = list(_named_cases(session, filed))
+    joined = [] if filed.forged else [each for each in named if takes_part(session, each.id, filed.speakers)]
+    conversation = next((each for each in joined if not _is_over(each, reopen_within)), None)
+    if filed.kind == MailKind.AUTO_REPLY:
+        conversation = conversation or next(iter(joined), None)
+        return _file_auto_reply(session, mail, filed, conversation) if conversation else None
     if conversation is None:
         conversation = open_mail(
             session, language=filed.language, subject=filed.subject, contact=filed.reply_to or filed.sender
         )
+        add_participants(session, conversation.id, filed.speakers)
         if filed.silent:
             conversation.owner = Owner.BOT
             conversation.queued_at = None
+        elif named:
+            _link(session, conversation, (joined or named)[0], "closed" if joined else "stranger")
     elif conversation.owner == Owner.BOT and not filed.silent:
-        conversation.owner = Owner.QUEUE
-        conversation.queued_at = utc_now()
-        conversation.closed_at = None
+        if conversation.closed_at is not None:
+            append(session, conversation.id, EventKind.REOPENED, Actor.CUSTOMER, {})
+        requeue(conversation)
+    if not filed.silent and not filed.forged:
+        forget_trouble(session, filed.speakers)
     mail.conversation_id = conversation.id
-    mail.message_id = filed.message_id
-    mail.sorting = dict(filed.sorting)
-    mail.draft = dict(filed.draft) if filed.draft else None
     session.flush()
     append(
         session,
@@ -121,10 +173,10 @@ def file_mail(session: Session, mail_id: int, filed: FiledMail) -> Conversation 
 
 
 def latest_mail(session: Session, conversation_id: str) -> InboundMail | None:
-    """The newest mail of a conversation."""
+    """The newest mail of a conversation that somebody wrote."""
     return session.scalar(
         select(InboundMail)
-        .where(InboundMail.conversation_id == conversation_id)
+        .where(InboundMail.conversation_id == conversation_id, InboundMail.kind == MailKind.PERSON)
         .order_by(InboundMail.id.desc())
         .limit(1)
     )
@@ -151,55 +203,128 @@ def send_answer(
     conversation = load(session, conversation_id)
     if conversation.owner != Owner.AGENT or conversation.agent_id != agent_id:
         return None
-    mail = OutboundMail(
+    mail = put_out(
+        session,
         key=f"{conversation_id}/{key}",
         conversation_id=conversation_id,
         message_id=message_id,
         recipient=recipient,
         raw=raw,
     )
-    session.add(mail)
-    session.flush()
-    enqueue(session, SEND_MAIL, mail.key, {"mail_id": mail.id})
     body = {"text": text, "mail_id": mail.id, "to": recipient}
     return append(session, conversation_id, EventKind.MESSAGE, Actor.AGENT, body, agent_id=agent_id, client_id=key)
 
 
-def mark_sent(session: Session, mail_id: int) -> bool:
-    """Note that a mail has left; False when that had been noted before."""
-    marked = session.scalars(
-        update(OutboundMail)
-        .where(OutboundMail.id == mail_id, OutboundMail.sent_at.is_(None))
-        .values(sent_at=utc_now())
-        .returning(OutboundMail.id)
-    ).all()
-    return bool(marked)
+def _named_cases(session: Session, filed: FiledMail) -> Iterator[Conversation]:
+    """The mail cases that a mail names, surest first: by the token in an address, by the mails that it answers (the newest
+    first), by the tag in its subject; behind each those that were linked with it."""
+    seen: set[str] = set()
+    for named in (_addressed(session, filed), _answered(session, filed), _tagged(session, filed)):
+        for conversation_id in named:
+            for each in (conversation_id, *_linked_with(session, conversation_id)):
+                found = session.get(Conversation, each) if each not in seen else None
+                seen.add(each)
+                if found is not None and found.channel == Channel.MAIL:
+                    yield found
 
 
-def mark_unsent(session: Session, mail_id: int) -> None:
-    """Put the conversation of a mail that could not be sent before the agents again."""
-    conversation_id = session.get_one(OutboundMail, mail_id).conversation_id
-    conversation = load(session, conversation_id)
-    if conversation.owner != Owner.AGENT:
-        conversation.owner, conversation.queued_at, conversation.closed_at = Owner.QUEUE, utc_now(), None
-        session.flush()
-    append(session, conversation_id, EventKind.ESCALATED, Actor.SYSTEM, {"reason": "unsent", "mail_id": mail_id})
+def _addressed(_session: Session, filed: FiledMail) -> tuple[str, ...]:
+    return filed.addressed
 
 
-def _conversation_of(session: Session, filed: FiledMail) -> Conversation | None:
-    ids: Collection[str] = filed.thread_ids
-    if not ids:
-        return None
-    candidates = set(
-        session.scalars(select(OutboundMail.conversation_id).where(OutboundMail.message_id.in_(ids)))
-    ) | set(session.scalars(select(InboundMail.conversation_id).where(InboundMail.message_id.in_(ids))))
-    candidates.discard(None)
-    if not candidates:
-        return None
-    own = {address.lower() for address in (filed.sender, filed.reply_to) if address}
-    return session.scalar(
-        select(Conversation)
-        .where(Conversation.id.in_(candidates), func.lower(Conversation.contact).in_(own))
-        .order_by(Conversation.updated_at.desc())
-        .limit(1)
+def _answered(session: Session, filed: FiledMail) -> Iterator[str]:
+    yield from filed.answered
+    if not filed.thread_ids:
+        return
+    cases: dict[str | None, str | None] = {}
+    for table in (InboundMail, OutboundMail):
+        rows = select(table.message_id, table.conversation_id).where(table.message_id.in_(filed.thread_ids))
+        cases |= {message_id: case for message_id, case in session.execute(rows) if case is not None}
+    yield from (case for each in reversed(filed.thread_ids) if (case := cases.get(each)) is not None)
+
+
+def _tagged(session: Session, filed: FiledMail) -> Iterator[str]:
+    for tag in filed.tags:
+        yield from session.scalars(
+            select(Conversation.id)
+            .where(Conversation.id.startswith(tag, autoescape=True), Conversation.channel == Channel.MAIL)
+            .order_by(Conversation.updated_at.desc())
+        )
+
+
+def _linked_with(session: Session, conversation_id: str) -> list[str]:
+    bodies = session.scalars(
+        select(Event.body)
+        .where(Event.conversation_id == conversation_id, Event.kind == EventKind.LINKED)
+        .order_by(Event.number.desc())
     )
+    return [str(body["case"]) for body in bodies]
+
+
+def _is_over(conversation: Conversation, reopen_within: timedelta) -> bool:
+    closed = conversation.closed_at if conversation.owner == Owner.BOT else None
+    return closed is not None and utc_now() - closed > reopen_within
+
+
+def _link(session: Session, new: Conversation, old: Conversation, why: str) -> None:
+    """Name each of two cases in the other; no word of either is copied."""
+    append(session, new.id, EventKind.LINKED, Actor.SYSTEM, {"case": old.id, "why": why, "newer": False})
+    append(session, old.id, EventKind.LINKED, Actor.SYSTEM, {"case": new.id, "why": why, "newer": True})
+
+
+def _file_auto_reply(session: Session, mail: InboundMail, filed: FiledMail, conversation: Conversation) -> Conversation:
+    """Note in its case that a program answered; nobody is called for it."""
+    mail.conversation_id = conversation.id
+    session.flush()
+    body = {"mail_id": mail.id, "from": filed.sender, "subject": filed.subject, "text": filed.text[:4000]}
+    append(session, conversation.id, EventKind.AUTO_REPLY, Actor.SYSTEM, body)
+    return conversation
+
+
+def _file_bounce(session: Session, mail: InboundMail, filed: FiledMail) -> Conversation | None:
+    """Bring a bounce back to the mail that it is about. Only whoever got that mail knows its id or the case's token."""
+    bounced = _bounced_mail(session, filed)
+    if bounced is None:
+        return None
+    conversation = load(session, bounced.conversation_id)
+    if not filed.returned:
+        return _file_auto_reply(session, mail, filed, conversation)
+    to = bounced.recipient.lower()
+    returned = next((each for each in filed.returned if each.address == to), filed.returned[0])
+    note_returned(session, bounced, returned)
+    mail.conversation_id = conversation.id
+    if not returned.delayed:
+        requeue(conversation)
+    session.flush()
+    append(
+        session,
+        conversation.id,
+        EventKind.UNDELIVERED,
+        Actor.SYSTEM,
+        {
+            "mail_id": mail.id,
+            "outbound_id": bounced.id,
+            "to": bounced.recipient,
+            "permanent": returned.permanent,
+            "delayed": returned.delayed,
+            "status": returned.status,
+            "reason": returned.reason,
+        },
+    )
+    return conversation
+
+
+def _bounced_mail(session: Session, filed: FiledMail) -> OutboundMail | None:
+    newest_first = select(OutboundMail).order_by(OutboundMail.id.desc())
+    ids = (*filed.original_ids, *filed.thread_ids)
+    found = session.scalars(newest_first.where(OutboundMail.message_id.in_(ids)).limit(1)).first() if ids else None
+    if found is not None:
+        return found
+    # Some servers enclose nothing, but send the bounce to the signed address that our mail came from.
+    addresses = {each.address for each in filed.returned}
+    for case in (*filed.addressed, *filed.answered):
+        sent = session.scalars(newest_first.where(OutboundMail.conversation_id == case)).all()
+        found = next((each for each in sent if each.recipient.lower() in addresses), next(iter(sent), None))
+        if found is not None:
+            return found
+    return None

@@ -51,6 +51,30 @@ class EventKind(StrEnum):
     CLOSED = "closed"
     IDENTIFIED = "identified"
     SORTED = "sorted"
+    REOPENED = "reopened"
+    LINKED = "linked"
+    """Another case is about the same matter: its id and why it is another one."""
+    UNDELIVERED = "undelivered"
+    AUTO_REPLY = "auto_reply"
+    """A program answered for the customer."""
+
+
+class MailKind(StrEnum):
+    """Who speaks in a mail: somebody, a mail server about a mail of ours, or a program that answers for somebody."""
+
+    PERSON = "person"
+    BOUNCE = "bounce"
+    AUTO_REPLY = "auto_reply"
+
+
+class OutboundState(StrEnum):
+    """Where a mail of ours is. Only SENDING can be in doubt: the relay may have taken what nobody has noted."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    DOUBTFUL = "doubtful"
+    FAILED = "failed"
 
 
 class CorrectionKind(StrEnum):
@@ -100,6 +124,8 @@ class Conversation(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now, index=True)
     queued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     closed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    urgent: Mapped[bool] = mapped_column(default=False)
+    """A mail in it was sorted as urgent: it stands before the others in the queue."""
 
 
 class Event(Base):
@@ -138,12 +164,24 @@ class InboundMail(Base):
     """What triage read in it (the same object as `comptoir triage` prints)."""
     draft: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     """The proposed reply: `subject` and `text`."""
+    kind: Mapped[str] = mapped_column(String(10), default=MailKind.PERSON)
+    filed_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """When it was read. A bounce or an automatic reply that belongs to no case is filed without a conversation."""
+    quarantined_at: Mapped[datetime | None] = mapped_column(UtcDateTime, index=True)
+    """Since when it waits for a human, because it could not be read; None when it does not."""
+    failure: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int] = mapped_column(default=0)
+    """How often it had been tried when it went to the quarantine."""
 
 
 class OutboundMail(Base):
     """One mail of ours to send, once per key."""
 
     __tablename__ = "outbound_mail"
+    __table_args__ = (
+        Index("ix_outbound_mail_recipient_created_at", "recipient", "created_at"),
+        Index("ix_outbound_mail_created_at", "created_at"),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(String(200), unique=True)
@@ -152,7 +190,42 @@ class OutboundMail(Base):
     recipient: Mapped[str] = mapped_column(String(320))
     raw: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
+    state: Mapped[str] = mapped_column(String(10), default=OutboundState.WAITING, index=True)
+    handed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When we began to hand the text over to the relay: from here on it may have it."""
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    error: Mapped[str | None] = mapped_column(Text)
+    """Why it has not left (yet)."""
+    returned_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    """When a mail server told us that it was not, or not yet, delivered."""
+    return_reason: Mapped[str | None] = mapped_column(Text)
+    return_delayed: Mapped[bool] = mapped_column(default=False)
+    """The other server was still trying."""
+    answers_id: Mapped[int | None] = mapped_column(ForeignKey("inbound_mail.id"), unique=True)
+    """The mail that this one answers without an agent: one automatic reply a mail. None for an agent's own."""
+
+
+class Participant(Base):
+    """An address that takes part in a mail case: it wrote in it, or was written to."""
+
+    __tablename__ = "participant"
+
+    conversation_id: Mapped[str] = mapped_column(ForeignKey("conversation.id"), primary_key=True)
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    """In lower case."""
+
+
+class AddressTrouble(Base):
+    """An address from which our mail came back. It goes when its owner writes to us again."""
+
+    __tablename__ = "address_trouble"
+
+    address: Mapped[str] = mapped_column(String(320), primary_key=True)
+    """In lower case."""
+    permanent: Mapped[bool]
+    status: Mapped[str] = mapped_column(String(20))
+    reason: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=utc_now)
 
 
 class Correction(Base):

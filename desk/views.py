@@ -16,7 +16,8 @@ from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from desk.mailbox import latest_mail
-from desk.tables import Actor, Agent, Channel, Conversation, Event, EventKind, InboundMail, OutboundMail, Owner
+from desk.outbox import OutboundStatus, outgoing
+from desk.tables import Actor, Agent, Channel, Conversation, Event, EventKind, InboundMail, MailKind, Owner
 from shop import Customer, CustomerView, OrderView, customer_by_email, find_order, orders_of, view_customer, view_order
 
 RECENT = timedelta(days=30)
@@ -68,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """One event of a transcript, with its agent's name. `unsent` is true for a mail of ours that has not left yet."""
+    """One event of a transcript, with its agent's name. `outgoing` says where a mail of ours is."""
 
     number: int
     at: datetime
@@ -76,7 +77,7 @@ class Line:
     actor: str
     agent: str | None
     body: Mapping[str, Any]
-    unsent: bool = False
+    outgoing: OutboundStatus | None = None
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,9 @@ class Change:
 def list_conversations(
     session: Session, view: View, agent_id: int, *, now: datetime, limit: int = ROWS
 ) -> tuple[Row, ...]:
-    """The conversations of a view: whoever waits longest first, finished work newest first."""
+    """The conversations of a view: in the queue urgent mail, then whoever waits longest; elsewhere the newest first."""
     order = (
-        (Conversation.queued_at, Conversation.id)
+        (Conversation.urgent.desc(), Conversation.queued_at, Conversation.id)
         if view is View.QUEUE
         else (Conversation.updated_at.desc(), Conversation.id)
     )
@@ -153,8 +154,8 @@ def transcript(
         if before is not None:
             chosen = chosen.where(Event.number < before)
         found = session.execute(chosen.order_by(Event.number.desc()).limit(limit)).all()[::-1]
-    unsent = unsent_mails(session, conversation_id)
-    lines = tuple(_line(event, name, unsent) for event, name in found)
+    ours = outgoing(session, conversation_id)
+    lines = tuple(_line(event, name, ours) for event, name in found)
     return Transcript(lines, earlier=bool(lines) and lines[0].number > 1)
 
 
@@ -165,18 +166,7 @@ def one_line(session: Session, conversation_id: str, number: int) -> Line | None
         .outerjoin(Agent, Agent.id == Event.agent_id)
         .where(Event.conversation_id == conversation_id, Event.number == number)
     ).first()
-    return _line(found[0], found[1], frozenset()) if found else None
-
-
-def unsent_mails(session: Session, conversation_id: str) -> frozenset[int]:
-    """The ids of our mails in this conversation that have not left yet."""
-    return frozenset(
-        session.scalars(
-            select(OutboundMail.id).where(
-                OutboundMail.conversation_id == conversation_id, OutboundMail.sent_at.is_(None)
-            )
-        )
-    )
+    return _line(found[0], found[1], {}) if found else None
 
 
 def mail_case(session: Session, conversation_id: str) -> MailCase | None:
@@ -231,7 +221,7 @@ def changes_since(session: Session, moment: datetime, *, limit: int = 500) -> tu
 
 
 def first_motive(sorting: Mapping[str, Any]) -> str | None:
-    """The likeliest motive of a mail, None when it has not been sorted."""
+    """The primary motive of a mail, None when it has not been sorted."""
     motives = sorting.get("motives") or ()
     return str(motives[0]["motive"]) if motives else None
 
@@ -316,16 +306,17 @@ def _sortings(session: Session, conversation_ids: Sequence[str]) -> dict[str, Ma
     """What triage read in each conversation's newest mail."""
     found = session.execute(
         select(InboundMail.conversation_id, InboundMail.sorting)
-        .where(InboundMail.conversation_id.in_(conversation_ids))
+        .where(InboundMail.conversation_id.in_(conversation_ids), InboundMail.kind == MailKind.PERSON)
         .order_by(InboundMail.id)
     )
     return {conversation_id: sorting or {} for conversation_id, sorting in found if conversation_id is not None}
 
 
-def _line(event: Event, agent: str | None, unsent: frozenset[int]) -> Line:
-    ours = event.actor == Actor.AGENT and event.kind == EventKind.MESSAGE
-    waiting = ours and event.body.get("mail_id") in unsent
-    return Line(event.number, event.at, event.kind, event.actor, agent, event.body, waiting)
+def _line(event: Event, agent: str | None, ours: Mapping[int, OutboundStatus]) -> Line:
+    # A mail that came in names its row by the same word; only what we said has left us.
+    sent = event.kind == EventKind.MESSAGE and event.actor != Actor.CUSTOMER
+    status = ours.get(event.body["mail_id"]) if sent and "mail_id" in event.body else None
+    return Line(event.number, event.at, event.kind, event.actor, agent, event.body, status)
 
 
 def _cited_orders(session: Session, conversation_id: str) -> list[int]:

@@ -89,6 +89,7 @@ def rollback(settings: Settings, name: str) -> None:
 def triage(settings: Settings, files: tuple[str, ...]) -> None:
     """Sort mails: .eml FILES, an mbox, a Maildir, or - for standard input. One JSON object a mail."""
     from models import ArtifactError
+    from service.mail_policy import as_triage_policy
     from service.understanding import open_encoder, open_understanding
     from triage import OurSide, read_sources
     from triage import triage as sort_mail
@@ -102,9 +103,10 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         understanding = open_understanding(settings, open_encoder(settings))
     except ArtifactError as error:
         raise click.ClickException(str(error)) from error
-    ours = OurSide(settings.mail.our_addresses)
+    ours = OurSide(settings.mail.our_addresses, settings.mail.authserv_id)
+    policy = as_triage_policy(settings.mail.policy)
     for name, raw in read_sources(files):
-        row = {"source": name, **sort_mail(raw, understanding, ours=ours).to_dict()}
+        row = {"source": name, **sort_mail(raw, understanding, ours=ours, policy=policy).to_dict()}
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 

@@ -27,6 +27,7 @@ from models import (
     read_threshold,
 )
 from service.evaluation import as_mail
+from service.mail_policy import as_triage_policy
 from service.settings import Settings
 from service.understanding import open_encoder, open_faq_search, open_understanding
 from triage.sort import MAX_READ
@@ -50,6 +51,17 @@ _ACTION_OUTCOME: dict[triage.Action, Outcome] = {
     "queue": "hand_over",
     "ignore": "silent",
 }
+
+_AGAINST = {
+    "not_confident": "the motive is not certain enough for the error rate it allows",
+    "several_motives": "there are several motives",
+    "urgent": "it is urgent",
+    "no_faq_answer": "no FAQ entry answers for sure",
+    "sender_unverified": "order data needs a verified sender, and a text has none",
+    "no_order_answer": "the sender's order does not answer it",
+    "outside_hours": "not at this hour",
+}
+"""Reasons against an automatic answer, in words; a reason that is not here is shown by its name."""
 
 
 @dataclass(frozen=True)
@@ -122,20 +134,23 @@ class Explanation:
 
 @dataclass(frozen=True)
 class Learned:
-    """What an explanation is made from. `chat`, `mail` and `faq_threshold` are what the artefacts' training wrote down."""
+    """What an explanation is made from. `chat`, `mail` and `faq_threshold` are what the artefacts' training wrote down,
+    `policy` what the shop allows for mail."""
 
     understanding: Understanding
     faq: FaqSearch
     chat: Threshold
     mail: Threshold
     faq_threshold: Threshold
+    policy: triage.Policy = triage.DRAFT_ALL
 
 
 def open_learned(settings: Settings) -> Learned:
     """All that an explanation is made from. Raises models.ArtifactError, naming the remedy, when nothing is trained yet."""
     chat, mail, faq = (read_threshold(current_folder(settings.artifacts_dir, name)) for name in ("chat", "mail", "faq"))
     encoder = open_encoder(settings)
-    return Learned(open_understanding(settings, encoder), open_faq_search(settings, encoder), chat, mail, faq)
+    understanding, search = open_understanding(settings, encoder), open_faq_search(settings, encoder)
+    return Learned(understanding, search, chat, mail, faq, as_triage_policy(settings.mail.policy))
 
 
 def explain(
@@ -183,6 +198,9 @@ def _mail(learned: Learned, subject: str, body: str, language: str | None) -> Ex
     question = f"{mail.subject}\n{text}"[:MAIL_QUESTION]
     opinion = _ask_faq(learned.faq, question, reading.language)
     human = learned.understanding.explain_human_in_mail(mail.subject, text)
+    # A text alone proves no sender and names no order of theirs: what needs that is said among the reasons.
+    findings = triage.Findings(faq_answers=opinion.answered)
+    decision = triage.decide(mail, result.sorting, policy=learned.policy, findings=findings)
     return Explanation(
         channel="mail",
         subject=mail.subject,
@@ -199,8 +217,8 @@ def _mail(learned: Learned, subject: str, body: str, language: str | None) -> Ex
         wordings=_near_wordings(learned.faq, question, reading.language),
         faq=opinion,
         faq_threshold=learned.faq_threshold,
-        outcome=_ACTION_OUTCOME[result.decision.action],
-        reasons=_mail_reasons(learned, reading, human, opinion, result.decision),
+        outcome=_ACTION_OUTCOME[decision.action],
+        reasons=_mail_reasons(learned, reading, human, opinion, decision, result.sorting.urgency),
     )
 
 
@@ -305,7 +323,12 @@ def _intent_reason(threshold: Threshold, reading: ChatReading, intent: str) -> s
 
 
 def _mail_reasons(
-    learned: Learned, reading: MailReading, human: HumanOpinion, opinion: FaqOpinion, decision: triage.Decision
+    learned: Learned,
+    reading: MailReading,
+    human: HumanOpinion,
+    opinion: FaqOpinion,
+    decision: triage.Decision,
+    urgency: triage.Urgency,
 ) -> tuple[str, ...]:
     probabilities = dict(reading.motives)
     given = ", ".join(f'"{motive}" {probabilities[motive]:.2f}' for motive in reading.predicted)
@@ -316,17 +339,23 @@ def _mail_reasons(
         f"({_stated(learned.mail, 'mails sorted wrong')}); further motives count from "
         f"{learned.understanding.further_threshold:.2f}.",
     ]
+    if urgency.score:
+        urgent = "it stands first in the queue" if urgency.urgent else "not urgent"
+        reasons.append(f"Urgency {urgency.score} of 100 ({', '.join(urgency.reasons)}): {urgent}.")
     match decision.action:
         case "ignore":
             return (*reasons, f"A machine wrote it ({', '.join(decision.reasons)}): nobody is answered.")
         case "queue":
             why = "a human is asked for" if "wants_human" in decision.reasons else "the shop's policy for its motives"
             return (*reasons, f"An adviser gets it: {why}.")
-        case "draft":
-            unsure = " and the motive is uncertain" if "not_confident" in decision.reasons else ""
+        case "draft" if "policy" in decision.reasons:
+            unsure = "" if reading.confident else " and the motive is uncertain"
             reasons.append(
                 f"The shop's policy lets an adviser read each reply first{unsure}: a draft waits at the desk."
             )
+        case "draft":
+            against = "; ".join(_AGAINST.get(reason, reason) for reason in decision.reasons)
+            reasons.append(f"The shop's policy allows an automatic answer, but {against}: a draft waits at the desk.")
         case "answer":
             reasons.append("The shop's policy allows an automatic answer, and nothing speaks against it.")
     reasons.append(_faq_reason(learned.faq_threshold, opinion))

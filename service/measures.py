@@ -14,7 +14,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from desk import Channel, Conversation, MailboxReading, Owner
+from desk import Channel, Conversation, MailboxReading, Owner, count_quarantined, count_undecided
 from store import Database, Job, JobState
 
 log = structlog.get_logger()
@@ -100,6 +100,7 @@ class HouseCollector(Collector):
         contact = GaugeMetricFamily(
             "comptoir_mailbox_last_contact_timestamp_seconds", "When the mailbox was last read", labels=["mailbox"]
         )
+        mails = GaugeMetricFamily("comptoir_mail_rows", "Mails that wait for a human's decision", labels=["state"])
         undone = (JobState.WAITING, JobState.RUNNING, JobState.FAILED)
         by_channel = select(Conversation.channel, func.count()).where(Conversation.owner == Owner.QUEUE)
         by_state = select(Job.kind, Job.state, func.count()).where(Job.state.in_(undone))
@@ -109,6 +110,7 @@ class HouseCollector(Collector):
                     **dict.fromkeys(map(str, Channel), 0),
                     **dict(session.execute(by_channel.group_by(Conversation.channel)).tuples().all()),
                 }
+                stuck = {"quarantined": count_quarantined(session), **count_undecided(session)}
                 rows = session.execute(by_state.group_by(Job.kind, Job.state)).tuples().all()
             readings = self._mailboxes()
         except SQLAlchemyError:
@@ -118,8 +120,10 @@ class HouseCollector(Collector):
             waiting.add_metric([channel], count)
         for kind, state, count in rows:
             jobs.add_metric([kind, state], count)
+        for state, count in stuck.items():
+            mails.add_metric([state], count)
         for reading in readings:
             up.add_metric([reading.name], float(reading.up))
             if reading.contacted_at is not None:
                 contact.add_metric([reading.name], reading.contacted_at.timestamp())
-        yield from (waiting, jobs, up, contact)
+        yield from (waiting, jobs, mails, up, contact)

@@ -49,7 +49,7 @@ def public_blueprint(house: House) -> APIBlueprint:
         raw = request.get_data(cache=False)
         if not raw:
             abort(400, "the body is empty; send one mail as message/rfc822")
-        return triage.triage(raw, house.understanding, ours=house.our_side).to_dict()
+        return triage.triage(raw, house.understanding, ours=house.our_side, policy=house.mail_policy).to_dict()
 
     @public.get("/api/v1/orders/<number>/status")
     @limiter.limit(house.settings.limits.orders)

@@ -8,20 +8,24 @@ import hmac
 import os
 import secrets
 import tomllib
-from datetime import date, time
+from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Literal, Self
 from zoneinfo import ZoneInfo
 
+from dkim.crypto import UnparsableKeyError, parse_pem_private_key
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from desk import OpeningHours
+from service.mail_policy import MailPolicy
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("fr", "en", "de", "es", "it")
 NLU_PATH = "/internal/nlu"
 ACTION_PATH = "/internal/actions"
+LONGEST_PLUS_LOCAL = 21
+"""What RFC 5321, section 4.5.3.1.1, leaves of 64 letters beside a + and the 42 of a case's token."""
 
 
 class SettingsError(Exception):
@@ -105,6 +109,9 @@ class Mail(BaseModel):
     aliases: frozenset[str] = frozenset()
     """Further addresses of ours: mail to them is for us, mail from them is our own."""
     sender_name: str = "Librairie Tournesol"
+    authserv_id: str = ""
+    """The name under which our own mail server writes Authentication-Results; without it no sender is ever verified."""
+    policy: MailPolicy = MailPolicy()
     listen_host: str = "127.0.0.1"
     listen_port: int = 2525
     lmtp_port: int | None = None
@@ -117,6 +124,34 @@ class Mail(BaseModel):
     relay_password: str | None = None
     relay_starttls: bool = False
     sink_port: int = 2526
+    plus_addressing: bool = False
+    """Mail to `local+anything@domain` reaches us: answers and bounces come back to an address that names the case."""
+    reopen_days: int = Field(default=30, ge=0)
+    """A case that was closed longer ago is not opened again: its answer is a new case, linked with it."""
+    dkim_key: Path | None = None
+    dkim_selector: str = ""
+    dkim_domain: str = ""
+
+    @model_validator(mode="after")
+    def _case_address_fits(self) -> Self:
+        if self.plus_addressing and len(self.address.rpartition("@")[0]) > LONGEST_PLUS_LOCAL:
+            raise ValueError(
+                f"plus_addressing: the part of {self.address} before the @ is longer than {LONGEST_PLUS_LOCAL} letters, which "
+                "leaves no room for a case's token (RFC 5321 allows 64); take a shorter address or leave plus_addressing out"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _signs(self) -> Self:
+        given = (self.dkim_key is not None, bool(self.dkim_selector), bool(self.dkim_domain))
+        if any(given) != all(given):
+            raise ValueError("dkim_key, dkim_selector and dkim_domain go together: set all three or none")
+        if self.dkim_key is not None:
+            try:
+                parse_pem_private_key(self.dkim_key.read_bytes())
+            except (OSError, UnparsableKeyError) as error:
+                raise ValueError(f"dkim_key: {self.dkim_key} holds no RSA private key in PEM form ({error})") from error
+        return self
 
     @field_validator("mailboxes")
     @classmethod
@@ -126,6 +161,10 @@ class Mail(BaseModel):
         if twice:
             raise ValueError(f"two mailboxes are named {', '.join(sorted(twice))}; a name is the key to a position")
         return mailboxes
+
+    @property
+    def reopen_within(self) -> timedelta:
+        return timedelta(days=self.reopen_days)
 
     @property
     def our_addresses(self) -> frozenset[str]:
@@ -216,6 +255,11 @@ class Settings(BaseSettings):
     def rasa_token(self) -> str:
         """The secret between Rasa and us, derived from the installation's own."""
         return hmac.new(self.secret_key.encode(), b"rasa", hashlib.sha256).hexdigest()
+
+    @property
+    def case_key(self) -> bytes:
+        """The key that signs the case tokens in our mail, derived from the installation's own."""
+        return hmac.new(self.secret_key.encode(), b"case token", hashlib.sha256).digest()
 
     @property
     def dialogue_dir(self) -> Path:

@@ -9,11 +9,13 @@ from flask import Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from bot.widget import widget_blueprint
+from desk import InboundMail, open_as_case
 from desk.console import ConsoleDoors, console_blueprint
 from service.chat import chat_blueprint
 from service.demo import DEMO_AGENTS, DEMO_PASSWORD
 from service.limits import limiter
 from service.mail_out import sent_mail, sent_mails
+from service.mail_reading import file_unsorted
 from service.mail_webhook import mail_blueprint
 from service.presentation import to_html
 from service.public import public_blueprint
@@ -69,10 +71,23 @@ def _console_doors(house: House) -> ConsoleDoors:
         faq_entries=house.faq_entries,
         understood=lambda text, language: house.read_chat(text, language).intent,
         html=to_html,
+        open_kept=lambda mail_id: _open_kept(house, mail_id),
         zone=house.hours.zone,
         stopping=house.stopping,
         mailbox_alarms=house.mailboxes.alarms,
     )
+
+
+def _open_kept(house: House, mail_id: int) -> str | None:
+    """Make a case of a mail that has none, as it is."""
+    with house.database.read() as session:
+        mail = session.get(InboundMail, mail_id)
+    if mail is None:
+        return None
+    filed = file_unsorted(house, mail)
+    with house.database.begin() as session:
+        opened = open_as_case(session, mail_id, filed)
+        return opened.id if opened else None
 
 
 def _headers(response: Response) -> Response:

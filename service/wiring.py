@@ -25,6 +25,7 @@ from desk import (
 )
 from faq_kb import Entry, FaqLive
 from service.mail_out import Relay
+from service.mail_policy import as_triage_policy
 from service.mailboxes import Mailboxes
 from service.measures import READ_SECONDS, measure_database
 from service.settings import ROOT, Settings
@@ -89,7 +90,17 @@ class House:
 
     @cached_property
     def our_side(self) -> triage.OurSide:
-        return triage.OurSide(self.settings.mail.our_addresses)
+        return triage.OurSide(self.settings.mail.our_addresses, self.settings.mail.authserv_id)
+
+    @cached_property
+    def mail_policy(self) -> triage.Policy:
+        return as_triage_policy(self.settings.mail.policy)
+
+    @cached_property
+    def case_signer(self) -> triage.CaseSigner:
+        """Marks our mail with its case, and reads the marks of what comes back."""
+        mail = self.settings.mail
+        return triage.CaseSigner(self.settings.case_key, mail.address, mail.plus_addressing)
 
     def compose(
         self, conversation: Conversation, mail: InboundMail, agent_name: str, subject: str, text: str
@@ -107,6 +118,23 @@ class House:
             # An id that we made up ourselves is known to nobody else.
             answers=None if read.message_id_made else read.message_id,
             references=read.thread_ids,
+            case=self.case_signer.marks(conversation.id),
+        )
+
+    def compose_automatic(self, conversation: Conversation, read: triage.Mail, reply: triage.Draft) -> triage.Composed:
+        """A reply that no agent reads, as a finished message to the sender of `read`; raises ValueError as `compose` does."""
+        return triage.compose(
+            sender=self.settings.mail.address,
+            sender_name=self.settings.mail.sender_name,
+            recipient=read.from_address,
+            subject=reply.subject,
+            text=reply.text,
+            language=reply.language,
+            now=utc_now(),
+            answers=None if read.message_id_made else read.message_id,
+            references=read.thread_ids,
+            automatic=True,
+            case=self.case_signer.marks(conversation.id),
         )
 
     def read_chat(self, text: str, language_hint: str | None) -> models.ChatReading:
@@ -159,5 +187,5 @@ def open_house(settings: Settings) -> House:
         understanding=open_understanding(settings, encoder),
         faq=open_faq_live(settings, encoder),
         dialogue=Dialogue(f"http://127.0.0.1:{settings.rasa_port}", settings.turn_timeout_seconds),
-        relay=Relay.from_settings(settings.mail),
+        relay=Relay.from_settings(settings.mail, settings.sink_dir),
     )

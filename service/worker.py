@@ -23,16 +23,25 @@ from desk import (
     Event,
     InboundMail,
     OutboundMail,
+    OutboundState,
     Owner,
+    Returned,
     add_bot_replies,
-    file_mail,
+    begin_sending,
+    give_up_sending,
+    leave_in_doubt,
     mark_sent,
-    mark_unsent,
+    note_trouble,
+    quarantine,
+    wait_again,
 )
-from service.mail_reading import file_unsorted, read_and_draft
+from service.automatic import file_and_answer
+from service.mail_out import TEXT_SECONDS, NotTaken, PerhapsTaken
+from service.mail_reading import study
 from service.measures import DATABASE_SECONDS, JOBS, RASA_SECONDS, TURN_SECONDS, database_seconds
 from service.wiring import House
-from store import Job, JobState, claim, finish, retry_later, sweep, utc_now
+from store import Job, JobState, claim, finish, give_up, hold_on, retry_later, sweep, utc_now
+from store.jobs import TRIES as OTHER_TRIES
 from store.jobs import topic
 
 log = structlog.get_logger()
@@ -40,7 +49,18 @@ log = structlog.get_logger()
 SWEEP_SECONDS = 5.0
 MAIL_LEASE = timedelta(seconds=180)
 """A lease outlives the longest honest handling: here a huge mail or a slow relay."""
+HANDOVER_LEASE = timedelta(seconds=TEXT_SECONDS + 60)
+"""While a relay has a mail's text, nobody else may touch that mail: it would ask, or doubt, too early."""
 BOT_TRIES = 3
+READ_TRIES = 3
+"""Then the mail waits in the quarantine."""
+READ_WAITS = (timedelta(seconds=10), timedelta(minutes=1))
+SEND_TRIES = 35
+"""With the waits below, about a day: what a relay that is down over night needs."""
+ASK_AFTER = timedelta(minutes=1)
+"""A relay that lost its connection to us may still be busy with the mail: it is asked only then."""
+LONGEST_SEND_WAIT = timedelta(hours=1)
+TRIES = {READ_MAIL: READ_TRIES, SEND_MAIL: SEND_TRIES}
 
 Handler = Callable[[House, Job], None]
 
@@ -90,14 +110,19 @@ class Workers:
     def _sweep(self) -> None:
         while not self._house.stopping.wait(SWEEP_SECONDS):
             try:
-                with self._house.database.begin() as session:
-                    swept = sweep(session)
-                    for job in swept.given_up:
-                        _give_up(session, job)
-                if swept.put_back:
-                    log.warning("jobs put back after their worker died", jobs=swept.put_back)
+                sweep_once(self._house)
             except Exception:
                 log.exception("sweep failed; it is tried again")
+
+
+def sweep_once(house: House) -> None:
+    """Put back what dead workers held; what has outlived too many becomes a human's."""
+    with house.database.begin() as session:
+        swept = sweep(session, tries_of=TRIES)
+        for job in swept.given_up:
+            _give_up(session, job, "no worker outlived it")
+    if swept.put_back:
+        log.warning("jobs put back after their worker died", jobs=swept.put_back)
 
 
 def run_one(house: House, kinds: Sequence[str]) -> bool:
@@ -117,9 +142,10 @@ def run_one(house: House, kinds: Sequence[str]) -> bool:
     except Exception as error:
         log.exception("job failed", kind=job.kind, key=job.key, attempt=job.attempts)
         with house.database.begin() as session:
-            state = retry_later(session, job, f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            state = retry_later(session, job, said, tries=TRIES.get(job.kind, OTHER_TRIES), wait=_wait(job, error))
             if state == JobState.FAILED:
-                _give_up(session, job)
+                _give_up(session, job, said)
         JOBS.labels(job.kind, state.value).inc()
     return True
 
@@ -153,26 +179,63 @@ def answer_turn(house: House, job: Job) -> None:
 
 
 def read_mail(house: House, job: Job) -> None:
-    """Read, sort and file one mail, with a drafted reply."""
+    """Read, sort and file one mail, with a drafted reply or an automatic one."""
     with house.database.read() as session:
         mail = session.get_one(InboundMail, job.payload["mail_id"])
-    filed = read_and_draft(house, mail)
+    studied = study(house, mail)
     with house.database.begin() as session:
-        file_mail(session, mail.id, filed)
+        file_and_answer(session, house, mail.id, studied)
         _finish(session, job)
 
 
 def send_mail(house: House, job: Job) -> None:
-    """Hand one mail to the relay."""
+    """Hand one mail to the relay, between two commits that say so."""
     with house.database.read() as session:
         mail = session.get_one(OutboundMail, job.payload["mail_id"])
-    if mail.sent_at is None:
-        house.relay.send(mail.recipient, mail.raw)
-    # A fact of its own: it stands even when the relay was so slow that the lease is lost, or the mail would go out again.
-    with house.database.begin() as session:
-        mark_sent(session, mail.id)
+    state = OutboundState(mail.state)
+    if state == OutboundState.SENDING:
+        state = _clear_up(house, mail)
+    if state == OutboundState.WAITING:
+        try:
+            _hand_over(house, job, mail)
+        except NotTaken as refusal:
+            with house.database.begin() as session:
+                wait_again(session, mail.id, str(refusal))
+                if refusal.recipient_unknown:
+                    unknown = Returned(mail.recipient, True, False, refusal.status, str(refusal))
+                    note_trouble(session, mail.recipient, unknown)
+                if refusal.permanent and give_up(session, job, str(refusal)):
+                    _give_up(session, job, str(refusal))
+                    return
+            raise
     with house.database.begin() as session:
         _finish(session, job)
+
+
+def _hand_over(house: House, job: Job, mail: OutboundMail) -> None:
+    """The moment in which nobody knows where the mail is begins with the first commit and ends with the second."""
+    sender = house.case_signer.address_of(mail.conversation_id)
+    with house.relay.accepting(mail.recipient, sender=sender) as relay:
+        with house.database.begin() as session:
+            if not hold_on(session, job, HANDOVER_LEASE) or not begin_sending(session, mail.id):
+                raise LeaseLost(job.key)
+        relay.give(mail.raw)
+        with house.database.begin() as session:
+            mark_sent(session, mail.id)
+
+
+def _clear_up(house: House, mail: OutboundMail) -> OutboundState:
+    """What becomes of a mail that was in flight when its worker died or the connection broke."""
+    taken = house.relay.has(mail.message_id)
+    log.warning("a mail was in flight when its worker died", key=mail.key, taken=taken)
+    with house.database.begin() as session:
+        if taken:
+            mark_sent(session, mail.id)
+        elif taken is None:
+            leave_in_doubt(session, mail.id, "")
+        else:
+            wait_again(session, mail.id, None)
+        return OutboundState(session.get_one(OutboundMail, mail.id, populate_existing=True).state)
 
 
 HANDLERS: dict[str, Handler] = {BOT_TURN: answer_turn, READ_MAIL: read_mail, SEND_MAIL: send_mail}
@@ -182,14 +245,24 @@ def _chat_lease(house: House) -> timedelta:
     return timedelta(seconds=house.settings.turn_timeout_seconds + 15)
 
 
-def _give_up(session: Session, job: Job) -> None:
-    """A job that nobody could do becomes a human's: nothing is dropped."""
-    log.error("job given up; an agent gets it", kind=job.kind, key=job.key, error=job.error)
+def _wait(job: Job, error: Exception) -> timedelta | None:
+    """How long a failed job waits for its next try."""
+    if isinstance(error, PerhapsTaken):
+        return ASK_AFTER
     if job.kind == READ_MAIL:
-        mail = session.get_one(InboundMail, job.payload["mail_id"])
-        file_mail(session, mail.id, file_unsorted(mail))
+        return READ_WAITS[min(job.attempts, len(READ_WAITS)) - 1]
+    if job.kind == SEND_MAIL:
+        return min(timedelta(seconds=2.0 ** min(job.attempts, 20)), LONGEST_SEND_WAIT)
+    return None
+
+
+def _give_up(session: Session, job: Job, error: str) -> None:
+    """A job that nobody could do becomes a human's: nothing is dropped."""
+    log.error("job given up; an agent gets it", kind=job.kind, key=job.key, error=error)
+    if job.kind == READ_MAIL:
+        quarantine(session, job.payload["mail_id"], failure=error, attempts=job.attempts)
     elif job.kind == SEND_MAIL:
-        mark_unsent(session, job.payload["mail_id"])
+        give_up_sending(session, job.payload["mail_id"], error)
 
 
 def _finish(session: Session, job: Job) -> None:

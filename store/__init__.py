@@ -6,7 +6,19 @@ rows first, then listens to the `Bell`, then looks again, because a bell may be 
 
 from store.bell import Bell, Listener
 from store.engine import Base, Database, UtcDateTime, ring_after_commit, utc_now
-from store.jobs import Job, JobState, Swept, claim, enqueue, finish, retry_later, sweep
+from store.jobs import (
+    Job,
+    JobState,
+    Swept,
+    begin_anew,
+    claim,
+    enqueue,
+    finish,
+    give_up,
+    hold_on,
+    retry_later,
+    sweep,
+)
 from store.migrate import migrate, pending_revisions
 
 __all__ = [
@@ -18,9 +30,12 @@ __all__ = [
     "Listener",
     "Swept",
     "UtcDateTime",
+    "begin_anew",
     "claim",
     "enqueue",
     "finish",
+    "give_up",
+    "hold_on",
     "migrate",
     "pending_revisions",
     "retry_later",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, case, select, update
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, case, literal, select, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from store.engine import Base, UtcDateTime, ring_after_commit, utc_now
@@ -98,12 +98,39 @@ def finish(session: Session, job: Job) -> bool:
     return _leave(session, job, JobState.DONE, error=None)
 
 
-def retry_later(session: Session, job: Job, error: str, *, tries: int = TRIES) -> JobState:
-    """Put a failed job back with growing delay (2, 4, 8 ... 300 s), or give it up after `tries` attempts."""
+def hold_on(session: Session, job: Job, lease: timedelta) -> bool:
+    """Renew the lease of a claimed job; False when it ran out and another worker took or finished it."""
+    held = (Job.id == job.id, Job.state == JobState.RUNNING, Job.attempts == job.attempts)
+    renewed = update(Job).where(*held).values(leased_until=utc_now() + lease).returning(Job.id)
+    return session.scalar(renewed) is not None
+
+
+def retry_later(
+    session: Session, job: Job, error: str, *, tries: int = TRIES, wait: timedelta | None = None
+) -> JobState:
+    """Put a failed job back, or give it up after `tries` attempts. `wait` grows by itself unless given (2, 4 ... 300 s)."""
     state = JobState.FAILED if job.attempts >= tries else JobState.WAITING
-    delay = timedelta(seconds=min(2.0**job.attempts, 300.0))
+    delay = wait if wait is not None else timedelta(seconds=min(2.0**job.attempts, 300.0))
     _leave(session, job, state, error=error[:2000], due_at=utc_now() + delay)
     return state
+
+
+def give_up(session: Session, job: Job, error: str) -> bool:
+    """End a claimed job without success; False when another worker has it."""
+    return _leave(session, job, JobState.FAILED, error=error[:2000])
+
+
+def begin_anew(session: Session, kind: str, key: str) -> bool:
+    """Put a job that was given up or done back, as if it had never been tried; False when it waits or runs."""
+    again = session.scalars(
+        update(Job)
+        .where(Job.kind == kind, Job.key == key, Job.state.in_((JobState.FAILED, JobState.DONE)))
+        .values(state=JobState.WAITING, attempts=0, due_at=utc_now(), error=None)
+        .returning(Job.id)
+    ).all()
+    if again:
+        ring_after_commit(session, topic(kind))
+    return bool(again)
 
 
 @dataclass(frozen=True)
@@ -114,16 +141,18 @@ class Swept:
     given_up: Sequence[Job]
 
 
-def sweep(session: Session, *, tries: int = TRIES) -> Swept:
+def sweep(session: Session, *, tries: int = TRIES, tries_of: Mapping[str, int] | None = None) -> Swept:
     """Put back every job whose worker died (lease over), ring for all that wait.
 
-    A job that may itself be what kills its workers comes back later than the others, and is given up after `tries`.
+    A job that may itself be what kills its workers comes back later than the others, and is given up after `tries`
+    (`tries_of` its kind, where that is given).
     """
     now = utc_now()
     dead = (Job.state == JobState.RUNNING, Job.leased_until < now)
+    allowed = case(dict(tries_of), value=Job.kind, else_=tries) if tries_of else literal(tries)
     given_up = session.scalars(
         update(Job)
-        .where(*dead, Job.attempts >= tries)
+        .where(*dead, Job.attempts >= allowed)
         .values(state=JobState.FAILED, leased_until=None, error="no worker outlived it")
         .returning(Job)
     ).all()

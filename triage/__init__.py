@@ -1,44 +1,69 @@
 """Inbound e-mail: raw bytes in, decision out.
 
-`read_mail` turns any bytes into a `Mail` and never raises; `judge` says whether a machine sent it and why no automatic
-answer may go out; `sort` reads motives, language, order numbers and the wish for a human from `models/`; `decide` gives
-the one action; `draft_reply` and `compose` write the answer; `triage` does all of it for one mail. `read_sources` finds
-raw mails in files. The room knows no database, no clock and no network: what it needs to know is passed in.
+`read_mail` turns any bytes into a `Mail` and never raises; `judge` says whether a machine sent it and why no
+automatic answer may go out; `verify_sender` whether its From line is true; `sort` reads motives, language, order
+numbers and the wish for a human from `models/`, and the urgency; `decide` gives the one action; `draft_reply` and
+`compose` write the answer; a `CaseSigner` marks it so that what comes back finds its case, and `read_delivery` says
+what a bounce reports; `triage` does all of it for one mail. `read_sources` finds raw mails in files. The room knows
+no database, no clock and no network: what it needs to know is passed in.
 """
 
-from triage.decide import DRAFT_ALL, Action, Decision, Policy, decide
+from triage.case import CaseMarks, CaseSigner, NamedCases, case_tag
+from triage.decide import DRAFT_ALL, ORDER_MOTIVES, Action, Decision, Findings, Policy, Rule, decide
+from triage.delivery import Delivery, Failure, read_delivery
 from triage.headers import Address
 from triage.machine import MachineVerdict, OurSide, Reason, Sent, judge
+from triage.mime import LIMITS, Limits
 from triage.newest import Newest, split_newest
-from triage.parse import Attachment, Mail, read_mail
-from triage.reply import Composed, Draft, compose, draft_reply, reply_subject, template_language
+from triage.parse import Attachment, Mail, read_attachments, read_mail
+from triage.reply import Composed, Draft, ReplyKind, compose, draft_reply, reply_subject, template_language
 from triage.result import TriageResult, triage
 from triage.sort import MailUnderstanding, MotiveGuess, Sorting, sort
 from triage.sources import read_sources
+from triage.urgency import Contact, Urgency, measure_urgency
+from triage.verify import SenderCheck, verify_sender
 
 __all__ = [
     "DRAFT_ALL",
+    "LIMITS",
+    "ORDER_MOTIVES",
     "Action",
     "Address",
     "Attachment",
+    "CaseMarks",
+    "CaseSigner",
     "Composed",
+    "Contact",
     "Decision",
+    "Delivery",
     "Draft",
+    "Failure",
+    "Findings",
+    "Limits",
     "MachineVerdict",
     "Mail",
     "MailUnderstanding",
     "MotiveGuess",
+    "NamedCases",
     "Newest",
     "OurSide",
     "Policy",
     "Reason",
+    "ReplyKind",
+    "Rule",
+    "SenderCheck",
     "Sent",
     "Sorting",
     "TriageResult",
+    "Urgency",
+    "case_tag",
     "compose",
     "decide",
     "draft_reply",
     "judge",
+    "measure_urgency",
+    "read_attachments",
+    "read_delivery",
     "read_mail",
     "read_sources",
     "reply_subject",
@@ -46,4 +71,5 @@ __all__ = [
     "split_newest",
     "template_language",
     "triage",
+    "verify_sender",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html.parser
+import html
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 import lxml.etree
 import lxml.html
@@ -14,10 +15,17 @@ from inscriptis.model.config import ParserConfig
 
 from triage.charset import printable
 
-MAX_HTML = 2_000_000
+MAX_HTML = 2_000_000  # characters
+MAX_ELEMENTS = 30_000  # laying out a table takes more than linear time; newsletters have some thousand
 _CONFIG = ParserConfig(css=CSS_PROFILES["strict"], display_images=False, display_links=False)
-_OPEN, _CLOSE = "\ue0f1", "\ue0f2"  # private characters that mark where a quote begins and ends
-_MARKS = re.compile(f"[{_OPEN}{_CLOSE}]")
+# Private characters: where a quote begins and ends, and the end of the document, which is lost with all before it where a
+# tree is deeper than the parser builds (255) or tables are than the layout follows.
+_OPEN, _CLOSE, _END = "\ue0f1", "\ue0f2", "\ue0f3"
+_CLOSING = re.compile(r"</(?:body|html)\b", re.I)
+_WORD = re.compile(r"\w{2,}")
+_TAG = re.compile(r"<!--|</?(?P<name>[a-z][a-z0-9]{0,20})(?:\s[^<>]*+|/)?>|<[!?][^<>]*+>", re.I)
+_BLOCKS = {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote"}
+_MARKS = re.compile(f"[{_OPEN}{_CLOSE}{_END}]")
 
 # The containers that mail programs put around the mail that is answered.
 _QUOTE_CLASSES = {
@@ -34,28 +42,50 @@ _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
 
 def html_to_text(source: str) -> str:
     """The text of an HTML document or fragment; lines of quoted mail begin with "> ". Never raises."""
+    return read_html(source)[0]
+
+
+def read_html(source: str) -> tuple[str, str]:
+    """`html_to_text`, and what of it was not read or not laid out ("" when all was)."""
+    problem = "HTML beyond the size limit was not read" if len(source) > MAX_HTML else ""
     source = _MARKS.sub("", source[:MAX_HTML]).replace("\x00", "")
     if not source.strip():
-        return ""
+        return "", problem
+    text = ""
     try:
         tree = lxml.html.document_fromstring(
-            source.encode("utf-8", "replace"),
+            _with_end(source).encode("utf-8", "replace"),
             parser=lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, no_network=True),
         )
-        _prepare(tree)
-        text = _quote_lines(str(Inscriptis(tree, _CONFIG).get_text()))
+        if sum(1 for _ in islice(tree.iter(), MAX_ELEMENTS + 1)) > MAX_ELEMENTS:
+            problem = problem or "HTML with more elements than are laid out: its quotes are not marked"
+        else:
+            _prepare(tree)
+            laid_out = str(Inscriptis(tree, _CONFIG).get_text())
+            text = _tidy(_quote_lines(laid_out))
+            if _END not in laid_out:
+                bare = _tidy(_bare_text(source))
+                if len(_WORD.findall(bare)) > len(_WORD.findall(text)):
+                    return bare, problem or "HTML nested deeper than is laid out: its quotes are not marked"
     except (lxml.etree.LxmlError, ValueError, AssertionError, RecursionError, IndexError, AttributeError, TypeError):
         text = ""
-    return _tidy(text) or _tidy(_bare_text(source))
+    return text or _tidy(_bare_text(source)), problem
+
+
+def _with_end(source: str) -> str:
+    """`source` with the mark of its end before the closing tags of the document, where text still counts."""
+    closing = _CLOSING.search(source, max(0, len(source) - 1000))
+    at = closing.start() if closing else len(source)
+    return f"{source[:at]}{_END}{source[at:]}"
 
 
 def _prepare(tree: lxml.html.HtmlElement) -> None:
     """Take out what a reader does not see, and mark the quotes."""
-    for element in list(tree.iter("script", "style", "noscript", "template", "object", "svg")):
-        element.drop_tree()
-    for element in list(tree.xpath("//*[@style]")):
+    for element in tree.xpath("//*[@style]"):
         if _HIDDEN.search(element.get("style", "")) and element.getparent() is not None and element.tag != "body":
-            element.drop_tree()
+            element.tag = "script"
+    # In one go: taking out one element after the other joins the text around them anew each time.
+    lxml.etree.strip_elements(tree, "script", "style", "noscript", "template", "object", "svg", with_tail=False)
     for element in _quotes(tree):
         element.text = f"{_OPEN}\n{element.text or ''}"
         closing = lxml.html.Element("div")
@@ -99,32 +129,24 @@ def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).strip("\n ")
 
 
-class _Stripper(html.parser.HTMLParser):
-    """What the tree builder gives up on: the bare text."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.pieces: list[str] = []
-        self._silent = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._silent += tag in {"script", "style"}
-        if tag in {"p", "div", "br", "tr", "li", "h1", "h2", "h3", "blockquote"}:
-            self.pieces.append("\n")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._silent = max(0, self._silent - (tag in {"script", "style"}))
-
-    def handle_data(self, data: str) -> None:
-        if not self._silent:
-            self.pieces.append(data)
-
-
 def _bare_text(source: str) -> str:
-    stripper = _Stripper()
-    try:
-        stripper.feed(source)
-        stripper.close()
-    except (AssertionError, ValueError):
-        return re.sub(r"<[^<>]*>", " ", source)
-    return "".join(stripper.pieces)
+    """The text between the tags, in one pass whatever the markup is: for what the tree builder gives up on."""
+    pieces: list[str] = []
+    at = 0
+    open_ended: set[str] = set()  # ends that were looked for and are nowhere further down
+    for tag in _TAG.finditer(source):
+        if tag.start() < at:
+            continue
+        pieces.append(source[at : tag.start()])
+        at = tag.end()
+        name = (tag["name"] or "").lower()
+        if name in _BLOCKS:
+            pieces.append("\n")
+        ending = "-->" if tag[0] == "<!--" else f"</{name}" if name in {"script", "style"} and tag[0][1] != "/" else ""
+        if ending and ending not in open_ended:
+            end = re.compile(re.escape(ending), re.I).search(source, at)
+            if end is None:
+                open_ended.add(ending)
+            else:
+                at = end.end() if ending == "-->" else end.start()
+    return html.unescape("".join((*pieces, source[at:])))

@@ -40,14 +40,21 @@ class OurSide:
     addresses: frozenset[str] = frozenset()
     authserv_id: str = ""
 
+    def owns(self, address: str) -> bool:
+        """Whether an address (lower case) is ours; what stands behind a + in it does not matter (RFC 5233)."""
+        local, at, domain = address.rpartition("@")
+        return address in self.addresses or f"{local.partition('+')[0]}{at}{domain}" in self.addresses
+
 
 @dataclass(frozen=True)
 class Sent:
-    """Automatic mails sent already: in this case, to this sender in a day; `broken` is the circuit breaker for all."""
+    """Automatic mails sent already: in this case, to this sender in a day; `broken` is the circuit breaker for all.
+    `per_sender_and_day` is how many a sender may get."""
 
     in_case: int = 0
     to_sender_today: int = 0
     broken: bool = False
+    per_sender_and_day: int = MAX_PER_SENDER_AND_DAY
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,13 @@ class MachineVerdict:
         return any(reason.name in _BOUNCE_NAMES and reason.strength == "machine" for reason in self.reasons)
 
     @property
+    def is_auto_reply(self) -> bool:
+        """Whether a program answers for a person (out of office, receipt of a ticket)."""
+        automatic = any(reason.name in _AUTO_REPLY_NAMES and reason.strength == "machine" for reason in self.reasons)
+        in_bulk = any(reason.name in {"mailing_list", "mail_loop"} for reason in self.reasons)
+        return automatic and not in_bulk and not self.is_bounce
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names of the reasons, each once, in order."""
         return tuple(dict.fromkeys(reason.name for reason in self.reasons))
@@ -85,6 +99,7 @@ def judge(mail: Mail, ours: OurSide | None = None, sent: Sent | None = None) -> 
 Rule = Callable[[Mail, OurSide], Iterator[Reason]]
 
 _BOUNCE_NAMES = {"null_sender", "daemon_sender", "report", "failed_recipients", "bounce_subject"}
+_AUTO_REPLY_NAMES = {"auto_submitted", "automatic_header", "auto_reply_subject"}
 _DAEMON = re.compile(
     r"^(?:mailer-?daemon|post_?master|mail-?daemon|mdaemon|mmdf|maildaemon|double-bounce|bounces?|"
     r"bounce[-+=_.].*)(?:@|$)"
@@ -245,15 +260,15 @@ def _sender_is_nobody(mail: Mail, ours: OurSide) -> Iterator[Reason]:
         yield Reason("daemon_sender", "machine", sender)
     elif _NO_REPLY.match(sender):
         yield Reason("no_reply_sender", "withhold", sender)
-    if sender in ours.addresses:
+    if ours.owns(sender):
         yield Reason("own_address", "withhold", sender)
-    if mail.reply_to in ours.addresses and mail.reply_to:
+    if mail.reply_to and ours.owns(mail.reply_to):
         yield Reason("answer_to_ourselves", "withhold", mail.reply_to)
 
 
 def _not_addressed_to_us(mail: Mail, ours: OurSide) -> Iterator[Reason]:
     """Rule 8."""
-    if ours.addresses and not ({each.address for each in (*mail.to, *mail.cc)} & ours.addresses):
+    if ours.addresses and not any(ours.owns(each.address) for each in (*mail.to, *mail.cc)):
         yield Reason("not_addressed_to_us", "withhold", "")
 
 
@@ -287,7 +302,7 @@ def _budget_is_used(_: Mail, sent: Sent) -> Iterator[Reason]:
         yield Reason("circuit_breaker", "withhold", "circuit breaker")
     if sent.in_case >= MAX_PER_CASE:
         yield Reason("case_answered", "withhold", str(sent.in_case))
-    if sent.to_sender_today >= MAX_PER_SENDER_AND_DAY:
+    if sent.to_sender_today >= sent.per_sender_and_day:
         yield Reason("sender_budget", "withhold", str(sent.to_sender_today))
 
 

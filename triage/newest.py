@@ -16,6 +16,7 @@ import quotequail
 MAX_LINES = 5_000
 _MAX_LINE = 600
 _MAX_INTRO_LINES = 4
+_MAX_SIGNATURE = 15  # lines with text
 _MAX_INTRO = 500
 
 
@@ -250,16 +251,14 @@ def _is_wrapped(lines: list[str], n: int) -> bool:
 
 
 def _without_signature(lines: list[str]) -> tuple[list[str], list[str]]:
-    for n, line in enumerate(lines):
-        rest = [each for each in lines[n + 1 :] if each.strip()]
-        if _DELIMITER.match(line) and any(each.strip() for each in lines[:n]) and len(rest) <= 15:
-            return _without_device(lines[:n], lines[n:])
-        if (
-            _SIGN_RULE.match(line)
-            and any(each.strip() for each in lines[:n])
-            and len(rest) <= 6
-            and all(len(each) < 80 for each in rest)
-        ):
+    filled = [n for n, line in enumerate(lines) if line.strip()]
+    # A signature is no longer than this, so that only the last lines can open one.
+    last = filled[-_MAX_SIGNATURE - 1 :]
+    first = max(last[0] if len(last) > _MAX_SIGNATURE else 0, filled[0] + 1 if filled else 0)
+    for n in range(first, len(lines)):
+        rest = [lines[m] for m in last if m > n]
+        short = len(rest) <= 6 and all(len(each) < 80 for each in rest)
+        if _DELIMITER.match(lines[n]) or (short and _SIGN_RULE.match(lines[n])):
             return _without_device(lines[:n], lines[n:])
     return _without_device(lines, [])
 

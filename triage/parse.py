@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import Message
+from functools import partial
 
 from triage.charset import to_text
 from triage.headers import Address, addresses, decode_header, message_ids, parse_date
-from triage.html_text import html_to_text
-from triage.mime import Bounds, Part, from_uuencode, one_header, split_mail
+from triage.html_text import read_html
+from triage.mime import (
+    LIMITS,
+    Bounds,
+    Limits,
+    Part,
+    from_uuencode,
+    one_header,
+    split_mail,
+    uuencoded_files,
+    uuencoded_size,
+)
 from triage.newest import split_newest
+from triage.tnef import Tnef, read_tnef
 
-MAX_MAIL_BYTES = 32 * 1024 * 1024
-MAX_TEXT_BYTES = 2 * 1024 * 1024
-MAX_TEXT = 1_000_000
-MAX_KEPT_HEADERS = 500
+MAX_MAIL_BYTES = LIMITS.mail
+MAX_TEXT = 1_000_000  # characters
 
-_UUENCODED = re.compile(r"^begin [0-7]{3,4} (\S.{0,200})\n((?:[\x20-\x60]{1,70}\n)+?)(?:[ `]\n)?end[ \t]*$", re.M)
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w\-]{1,40})", re.I)
 _LOOKS_HTML = re.compile(r"\s*(?:<!doctype html|<html\b|<body\b)", re.I)
 _NO_MESSAGE = re.compile(
@@ -37,12 +46,14 @@ _TEXT_ATTACHMENTS = {
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that came along: named, not read. `size` is in bytes, decoded."""
+    """A file that came along: named, not read. `size` is in bytes, decoded. `left_out` is why its content is only to be had
+    from the raw mail; empty when `read_attachments` gives it."""
 
     name: str
     content_type: str
     size: int
     inline: bool
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ class Mail:
     `text` is what the sender newly wrote, `quoted` the history below or between it, `signature` the rest; `full_text` is
     the whole body as found. `envelope_from` is the return path: None when unknown, "" for the null sender (a bounce).
     `headers` maps lower-case names to all their values, unfolded and decoded. `content_types` lists every part, enclosed
-    mails included. `defects` says what was wrong, in words.
+    mails included. `defects` says in words what was wrong and what was left out; an agent must see it.
     """
 
     message_id: str
@@ -87,16 +98,16 @@ class Mail:
         return next(iter(self.headers.get(name.lower(), ())), "")
 
 
-def read_mail(raw: bytes, *, envelope_from: str | None = None) -> Mail:
+def read_mail(raw: bytes, *, envelope_from: str | None = None, limits: Limits = LIMITS) -> Mail:
     """Read one raw mail (RFC 5322 and what senders make of it). Never raises: what is wrong is noted in `defects`.
 
     `envelope_from` is what the mail server was told in MAIL FROM; without it the Return-Path header or the mbox line count.
     """
-    kept = raw[:MAX_MAIL_BYTES]
-    root, bounds = split_mail(kept)
+    kept = raw[: limits.mail]
+    root, bounds = split_mail(kept, limits)
     if len(raw) > len(kept):
-        bounds.note(f"only the first {MAX_MAIL_BYTES} bytes of {len(raw)} were read")
-    if not raw.strip():
+        bounds.note(f"only the first {len(kept)} bytes of {len(raw)} were read")
+    if not raw or raw.isspace():
         bounds.note("empty")
     headers = root.headers
     body = _read_body(root, bounds)
@@ -128,58 +139,115 @@ def read_mail(raw: bytes, *, envelope_from: str | None = None) -> Mail:
         signature=newest.signature,
         full_text=body.text or body.enclosed,
         has_html=body.has_html,
-        attachments=tuple(body.attachments),
+        attachments=tuple(file.attachment for file in body.files),
         envelope_from=_envelope(kept, headers, envelope_from),
         headers=_kept_headers(headers, charset, bounds),
         content_types=tuple(part.content_type for part in root.walk()),
-        defects=tuple(bounds.defects),
+        defects=bounds.all_defects(),
     )
+
+
+def read_attachments(raw: bytes, *, limits: Limits = LIMITS) -> Iterator[tuple[Attachment, bytes | None]]:
+    """The files of `Mail.attachments` in the same order, each with its decoded content; None for one that is left out.
+    Never raises."""
+    root, bounds = split_mail(raw[: limits.mail], limits)
+    for file in _read_body(root, bounds).files:
+        yield file.attachment, None if file.attachment.left_out else file.content()
+
+
+@dataclass(frozen=True)
+class _File:
+    attachment: Attachment
+    content: Callable[[], bytes]
 
 
 @dataclass
 class _Body:
-    text: str
-    enclosed: str
-    has_html: bool
-    attachments: list[Attachment]
+    """What is found on the way through the parts. `outlook` is the text of a winmail.dat, read when there is no other."""
+
+    bounds: Bounds
+    text: str = ""
+    enclosed: str = ""
+    outlook: str = ""
+    has_html: bool = False
+    files: list[_File] = field(default_factory=list)
+    kept_bytes: int = 0
+
+    def add_file(self, name: str, kind: str, size: int, inline: bool, content: Callable[[], bytes]) -> None:
+        """Name a file; what is beyond the limits of size is named with the reason."""
+        limits, reason = self.bounds.limits, ""
+        if size > limits.attachment:
+            reason = f"bigger than {_megabytes(limits.attachment)}"
+        elif self.kept_bytes + size > limits.attachments:
+            reason = f"beyond the {_megabytes(limits.attachments)} of attachments that are kept of one mail"
+        if reason:
+            self.bounds.note("attachments beyond the size limit are only in the raw mail")
+        else:
+            self.kept_bytes += size
+        self.files.append(_File(Attachment(name, kind, size, inline, reason), content))
+
+    def enclose(self, text: str) -> None:
+        if text:
+            self.enclosed = f"{self.enclosed}\n\n{text}".strip()[:MAX_TEXT]
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.3g} MB"
 
 
 def _read_body(root: Part, bounds: Bounds) -> _Body:
-    body = _Body("", "", any(part.content_type == "text/html" for part in root.walk()), [])
-    pieces = [piece for piece in _text_of(root, body, bounds) if piece.strip()]
-    body.text = "\n\n".join(piece.strip("\n") for piece in pieces)[:MAX_TEXT]
-    body.text = _take_uuencoded(body.text, body.attachments, bounds)
+    body = _Body(bounds, has_html=any(part.content_type == "text/html" for part in root.walk()))
+    body.text = _joined_text(root, body)[:MAX_TEXT]
     return body
 
 
-def _text_of(part: Part, body: _Body, bounds: Bounds, enclosed: bool = False) -> Iterator[str]:
+def _joined_text(part: Part, body: _Body) -> str:
+    """All readable text below `part`; without any, that of a winmail.dat."""
+    pieces = [piece.strip("\n") for piece in _text_of(part, body) if piece.strip()]
+    return "\n\n".join(pieces) if pieces else body.outlook
+
+
+def _text_of(part: Part, body: _Body, enclosed: bool = False, files_only: bool = False) -> Iterator[str]:
     """The readable text below `part` in reading order; attachments go to `body`."""
     kind = part.content_type
-    if kind.startswith("multipart/"):
-        chosen = _alternative(part, bounds) if kind == "multipart/alternative" else None
+    if kind == "multipart/alternative":
+        chosen, text = (None, None) if files_only else _alternative(part, body)
         for child in part.children:
-            if chosen is None or child is chosen or not _is_text(child):
-                yield from _text_of(child, body, bounds, enclosed)
+            if child is not chosen:
+                yield from _text_of(child, body, enclosed, files_only=chosen is not None or files_only)
+            elif text is not None:
+                yield text
+            else:
+                yield from _text_of(child, body, enclosed)
+    elif kind.startswith("multipart/"):
+        for child in part.children:
+            yield from _text_of(child, body, enclosed, files_only)
     elif kind in {"message/rfc822", "message/global", "message/news"}:
         inner = part.children[0] if part.children else None
         if not enclosed:
             subject = decode_header(one_header(inner.headers, "subject")) if inner is not None else ""
-            body.attachments.append(Attachment(f"{subject or 'message'}.eml", kind, part.encoded_size(), False))
+            name = f"{_title(subject) or 'message'}.eml"
+            body.add_file(name, kind, part.encoded_size(), False, _content_of(part, body.bounds))
         if inner is not None:
-            text = "\n\n".join(_text_of(inner, _Body("", "", False, []), bounds, True)).strip()
+            inside = _Body(body.bounds)
+            pieces = [each for each in _text_of(inner, inside, True) if each.strip()] or [inside.outlook]
+            text = "\n\n".join(pieces).strip()
             if enclosed:
                 yield text
-            elif text:
-                body.enclosed = f"{body.enclosed}\n\n{text}".strip()[:MAX_TEXT]
+            else:
+                body.enclose(text)
     elif _is_text(part):
-        yield _leaf_text(part, bounds)
-    else:
-        body.attachments.append(_attachment(part))
+        if not files_only:
+            yield _leaf_text(part, body)
+    elif not _read_winmail(part, body):
+        _add_part(part, body)
+
+
+def _content_of(part: Part, bounds: Bounds) -> Callable[[], bytes]:
+    return partial(part.content, part.encoded_size(), bounds)
 
 
 def _is_text(part: Part) -> bool:
-    if part.content_type.startswith("multipart/"):
-        return part.content_type in {"multipart/related", "multipart/alternative"}
     return (
         part.content_type.startswith("text/")
         and part.content_type not in _TEXT_ATTACHMENTS
@@ -188,23 +256,31 @@ def _is_text(part: Part) -> bool:
     )
 
 
-def _alternative(part: Part, bounds: Bounds) -> Part | None:
-    """The one of a multipart/alternative to read: the plain text, unless it only says that there is HTML."""
+def _has_text(part: Part) -> bool:
+    return _is_text(part) or (
+        part.content_type.startswith("multipart/") and any(_has_text(child) for child in part.children)
+    )
+
+
+def _alternative(part: Part, body: _Body) -> tuple[Part | None, str | None]:
+    """The one of a multipart/alternative to read, the plain text unless it only says that there is HTML; and its text when
+    that was already read for the choice."""
     plain = [child for child in part.children if child.content_type == "text/plain" and _is_text(child)]
-    rich = [child for child in part.children if child not in plain and _is_text(child)]
+    rich = [child for child in part.children if child not in plain and _has_text(child)]
     for child in plain:
-        text = _leaf_text(child, bounds)
+        text = _leaf_text(child, body)
         if not text.strip():
             continue
         stub = rich and len(text) < 500 and _NO_MESSAGE.search(text)
         markup = rich and len(_MARKUP.findall(text)) > 5 and len("".join(_MARKUP.findall(text))) > 0.3 * len(text)
         if not stub and not markup:
-            return child
-    return rich[-1] if rich else (plain[0] if plain else None)
+            return child, text
+    return (rich[-1], None) if rich else (plain[0], text) if plain else (None, None)
 
 
-def _leaf_text(part: Part, bounds: Bounds) -> str:
-    data = part.content(MAX_TEXT_BYTES, bounds)
+def _leaf_text(part: Part, body: _Body) -> str:
+    bounds = body.bounds
+    data = _text_bytes(part, body)
     declared = part.parameter("charset")
     if not declared and part.content_type == "text/html":
         meta = _META_CHARSET.search(data, 0, 4096)
@@ -214,12 +290,92 @@ def _leaf_text(part: Part, bounds: Bounds) -> str:
         bounds.note(problem)
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if part.content_type == "text/html" or _LOOKS_HTML.match(text):
-        return html_to_text(text)
+        text, problem = read_html(text)
+        if problem:
+            bounds.note(problem)
+        return text
     if part.content_type in {"text/enriched", "text/richtext"}:
         return _MARKUP.sub("", text.replace("<nl>", "\n").replace("<<", "<"))
     if part.parameter("format").lower() == "flowed":
         return unflow(text, delete_space=part.parameter("delsp").lower() == "yes")
     return text
+
+
+def _text_bytes(part: Part, body: _Body) -> bytes:
+    """The bytes of a text part, as many as the mail may still have, without the files that are written into it."""
+    bounds = body.bounds
+    source, start, end = part.source, part.start, part.end
+    if part.transfer_encoding() in {"base64", "quoted-printable", "x-uuencode", "uuencode", "x-uue"}:
+        source = part.content(bounds.text, bounds)
+        start, end = 0, len(source)
+    elif part.transfer_encoding() not in {"", "7bit", "8bit", "binary"}:
+        bounds.note("unknown transfer encoding")
+    pieces = []
+    left = bounds.text
+    at = start
+    if part.content_type == "text/plain":
+        for begin, after, name, closed in uuencoded_files(source, start, end):
+            pieces.append(source[at : min(begin, at + left)])
+            left -= len(pieces[-1])
+            at = after
+            if not closed:
+                bounds.note("a uuencoded file is cut off")
+            _add_uuencoded(source, begin, after, name, body)
+    pieces.append(source[at : min(end, at + left)])
+    if end - at > left:
+        bounds.note("text beyond the size limit was not read")
+    bounds.text = left - len(pieces[-1])
+    return b"".join(pieces)
+
+
+def _add_uuencoded(source: bytes, begin: int, end: int, stated: bytes, body: _Body) -> None:
+    if body.bounds.parts <= 0:
+        body.bounds.unread_parts += 1
+        return
+    body.bounds.parts -= 1
+    size = uuencoded_size(source[begin:end])
+    name = _safe_name(to_text(stated)[0]) or "file.bin"
+    body.add_file(name, "application/octet-stream", size, False, lambda: from_uuencode(source[begin:end], body.bounds))
+
+
+def _read_winmail(part: Part, body: _Body) -> bool:
+    """Take body and files out of a winmail.dat; False when `part` is none, or none that can be read."""
+    name = _filename(part).lower()
+    if part.content_type not in {"application/ms-tnef", "application/vnd.ms-tnef"} and name != "winmail.dat":
+        return False
+    bounds = body.bounds
+    if part.size() > bounds.limits.attachment:
+        return False  # it is named with the reason
+    stream = part.content(part.encoded_size(), bounds)
+    found = read_tnef(stream, bounds)
+    if found is None:
+        bounds.note("winmail.dat could not be read")
+        return False
+    body.outlook = body.outlook or found.text
+    for file in found.files:
+        label = _safe_name(file.name)
+        if file.message is not None:
+            body.enclose(_enclosed_outlook(file.message))
+            label = label or _title(file.message.subject) or "message"
+        start, end = file.span
+        body.add_file(
+            label or _made_name(file.content_type),
+            file.content_type,
+            end - start,
+            file.inline,
+            partial(_cut, stream, start, end),
+        )
+    return True
+
+
+def _cut(stream: bytes, start: int, end: int) -> bytes:
+    return stream[start:end]
+
+
+def _enclosed_outlook(message: Tnef) -> str:
+    """The text of a message in a winmail.dat and of those in it."""
+    inside = (_enclosed_outlook(file.message) for file in message.files if file.message is not None)
+    return "\n\n".join(text for text in (message.text, *inside) if text)
 
 
 def unflow(text: str, *, delete_space: bool = False) -> str:
@@ -241,29 +397,27 @@ def unflow(text: str, *, delete_space: bool = False) -> str:
     return "\n".join(each if each == "-- " else each.rstrip() for each in map("".join, paragraphs))
 
 
-def _take_uuencoded(text: str, attachments: list[Attachment], bounds: Bounds) -> str:
-    """Files written into the text become attachments, their letters leave it."""
-
-    def name_it(match: re.Match[str]) -> str:
-        data = from_uuencode(match[0].encode("ascii", "replace"), bounds)
-        attachments.append(Attachment(match[1].strip(), "application/octet-stream", len(data), False))
-        return ""
-
-    return _UUENCODED.sub(name_it, text) if "\nend" in text and "begin " in text else text
-
-
-def _attachment(part: Part) -> Attachment:
-    name = _filename(part)
+def _add_part(part: Part, body: _Body) -> None:
     inline = part.disposition() == "inline" or (
         bool(one_header(part.headers, "content-id")) and part.disposition() == ""
     )
-    return Attachment(name or _made_name(part.content_type), part.content_type, part.size(), inline)
+    name = _filename(part) or _made_name(part.content_type)
+    body.add_file(name, part.content_type, part.size(), inline, _content_of(part, body.bounds))
 
 
 def _filename(part: Part) -> str:
-    name = part.parameter("filename", "content-disposition") or part.parameter("name")
-    # Only the last step of a path, and nothing that a file system or a terminal would act on.
-    return re.sub(r"[\x00-\x1f\x7f]", "", decode_header(name)).replace("\\", "/").rpartition("/")[2][:200].strip()
+    stated = part.filename()
+    return _safe_name(decode_header(stated)) if stated else ""
+
+
+def _title(subject: str) -> str:
+    """A subject as a file name."""
+    return _safe_name(re.sub(r"[/\\]", "-", subject))
+
+
+def _safe_name(name: str) -> str:
+    """Only the last step of a path, and nothing that a file system or a terminal would act on."""
+    return re.sub(r"[\x00-\x1f\x7f]", "", name).replace("\\", "/").rpartition("/")[2][:200].strip()
 
 
 def _made_name(content_type: str) -> str:
@@ -278,7 +432,7 @@ def _values(headers: Message[str, str], name: str) -> list[str]:
 def _kept_headers(headers: Message[str, str], charset: str, bounds: Bounds) -> Mapping[str, tuple[str, ...]]:
     kept: dict[str, list[str]] = {}
     for count, (name, value) in enumerate(headers.items()):
-        if count >= MAX_KEPT_HEADERS:
+        if count >= bounds.limits.kept_headers:
             bounds.note("more headers than are kept")
             break
         kept.setdefault(name.strip().lower(), []).append(decode_header(str(value), charset))

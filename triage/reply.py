@@ -13,14 +13,16 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import jinja2
 from babel.dates import format_date
+from babel.dates import format_datetime as format_moment
 from babel.numbers import format_currency
 from jinja2.utils import Namespace
 from markdown_it import MarkdownIt
 
+from triage.case import CaseMarks, without_tags
 from triage.html_text import html_to_text
 from triage.parse import Mail
 from triage.sort import Sorting
@@ -31,6 +33,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 FALLBACK_LANGUAGES = ("en", "fr")
 MAX_REFERENCES = 20
 MAX_SUBJECT = 250
+
+ReplyKind = Literal["mail", "automatic", "acknowledgement"]
 
 _REPLY_PREFIX = re.compile(
     r"^\s*(?:(?:re|aw|antw|sv|vs|r[ée]f|r|rif|res|tr|wg|fwd?|i|enc|rv)\s*(?:\[\d+\])?\s*:\s*)+", re.I
@@ -70,16 +74,21 @@ def draft_reply(
     faq_answer: str | None = None,
     order: Mapping[str, Any] | None = None,
     signature: str | None = None,
+    promised: datetime | None = None,
+    kind: ReplyKind = "mail",
     templates: Path = TEMPLATES,
 ) -> Draft:
     """A reply to edit: a paragraph for each motive, in the customer's language or the first fallback that has templates.
 
-    `order` is the order's facts (number, state, parcels, returns, as the shop shows them) and is given only when the
-    sender is verified; without it the draft asks for proof. `faq_answer` is the Markdown of an answer that fits.
+    `kind` is "mail" for an agent's reply, "automatic" for one that no agent reads before it goes out, "acknowledgement"
+    for one that only says when an agent answers: at `promised` the latest, a moment in the shop's time zone.
+    `order` is the order's facts (number, state, parcels, returns, as the shop shows them) and is given only when
+    the sender is verified; without it the draft asks for proof. `faq_answer` is the Markdown of an answer that
+    fits.
     """
     language = template_language(sorting.language, templates)
     environment = _environment(templates, language)
-    text = environment.get_template("mail.txt.j2").render(
+    text = environment.get_template(f"{kind}.txt.j2").render(
         name=_greeting_name(mail.from_name),
         motives=[guess.motive for guess in sorting.motives],
         wants_human=sorting.wants_human,
@@ -88,6 +97,7 @@ def draft_reply(
         faq_answer=_plain(faq_answer) if faq_answer else "",
         shop_name=shop_name,
         signature=signature or "",
+        promised=promised,
         # What one paragraph has already asked or said, the next does not repeat.
         said=Namespace(order=False),
     )
@@ -103,8 +113,8 @@ def template_language(language: str, templates: Path = TEMPLATES) -> str:
 
 
 def reply_subject(subject: str) -> str:
-    """`subject` with exactly one "Re: ", whatever prefixes of whatever languages were on it."""
-    bare = _REPLY_PREFIX.sub("", _one_line(subject)).strip()
+    """`subject` with exactly one "Re: ", whatever prefixes of whatever languages were on it, and without a case's tag."""
+    bare = _REPLY_PREFIX.sub("", without_tags(_one_line(subject))).strip()
     return f"Re: {bare}"[:MAX_SUBJECT].strip()
 
 
@@ -121,25 +131,35 @@ def compose(
     references: tuple[str, ...] = (),
     automatic: bool = False,
     message_id: str | None = None,
+    case: CaseMarks | None = None,
 ) -> Composed:
     """An agent's reply (or, with `automatic`, a machine's) as a finished message: text and HTML, UTF-8.
 
     `answers` is the Message-ID that is answered and `references` that mail's own references. `now` needs a time zone.
+    `case` marks it so that its answer finds back: its Message-ID, a Reply-To, one tag in the subject.
     Line breaks in any header value become spaces. Raises ValueError when an address cannot be written to, or when
     `message_id` is no Message-ID.
     """
     sender, recipient = _written_address(sender), _written_address(recipient)
-    own_id = message_id or make_msgid(domain=sender.rpartition("@")[2])
+    own_id = message_id or (case.message_id if case else make_msgid(domain=sender.rpartition("@")[2]))
     if not _SAFE_ID.fullmatch(own_id):
         raise ValueError(f"{own_id!r} is no Message-ID; it must look like <unique@domain>")
+    subject = _one_line(subject)
+    if case is not None:
+        subject = f"{without_tags(subject)[: MAX_SUBJECT - len(case.tag) - 1]} {case.tag}".strip()
     message = EmailMessage(policy=SMTP)
     message["From"] = HeaderAddress(display_name=_one_line(sender_name), addr_spec=sender)
     message["To"] = HeaderAddress(addr_spec=recipient)
-    message["Subject"] = _one_line(subject)[:MAX_SUBJECT]
+    if case is not None and case.address is not None:
+        message["Reply-To"] = HeaderAddress(
+            display_name=_one_line(sender_name), addr_spec=_written_address(case.address)
+        )
+    message["Subject"] = subject[:MAX_SUBJECT]
     message["Date"] = format_datetime(now)
     if automatic:
         message["Auto-Submitted"] = "auto-replied"
         message["X-Auto-Response-Suppress"] = "All"
+        message["X-Loop"] = sender
     body = text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", "").strip("\n") + "\n"
     message.set_content(body, subtype="plain", charset="utf-8", cte="quoted-printable")
     message.add_alternative(_as_html(body, language), subtype="html", charset="utf-8", cte="quoted-printable")
@@ -231,6 +251,7 @@ def _environment(templates: Path, language: str) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["day"] = lambda value: _day(value, language)
+    environment.filters["moment"] = lambda value: _moment(value, language)
     environment.filters["money"] = lambda cents: str(format_currency(cents / 100, "EUR", locale=_locale(language)))
     return environment
 
@@ -238,6 +259,13 @@ def _environment(templates: Path, language: str) -> jinja2.Environment:
 def _locale(language: str) -> str:
     """English as Europe writes it: the day before the month."""
     return "en_GB" if language == "en" else language
+
+
+def _moment(value: datetime, language: str) -> str:
+    """Weekday, day, month and time, as the language writes them: "lundi 30 novembre à 09:00"."""
+    pattern = {"fr": "EEEE d MMMM 'à' HH:mm", "de": "EEEE, 'den' d. MMMM, 'um' HH:mm 'Uhr'"}.get(language)
+    pattern = pattern or {"es": "EEEE, d 'de' MMMM, 'a las' HH:mm", "it": "EEEE d MMMM 'alle' HH:mm"}.get(language)
+    return str(format_moment(value, pattern or "EEEE d MMMM 'at' HH:mm", value.tzinfo, _locale(language)))
 
 
 def _day(value: date | str, language: str) -> str:

@@ -5,22 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from triage.decide import DRAFT_ALL, Decision, Policy, decide
+from triage.decide import DRAFT_ALL, Decision, Findings, Policy, decide
 from triage.machine import OurSide, Sent
 from triage.parse import Mail, read_mail
 from triage.sort import MailUnderstanding, Sorting, sort
+from triage.verify import SenderCheck, verify_sender
 
 
 @dataclass(frozen=True)
 class TriageResult:
-    """A mail, what it is about, and what is to be done with it and why."""
+    """A mail, what it is about, who vouches for its sender, and what is to be done with it and why."""
 
     mail: Mail
     sorting: Sorting
+    sender: SenderCheck
     decision: Decision
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values. `reasons` and `machine[].reason` are stable keys, `motives` those given, likeliest first."""
+        """Plain JSON values. `reasons` and `machine[].reason` are stable keys, `motives` those given, the primary one first."""
         mail, sorting = self.mail, self.sorting
         return {
             "message_id": mail.message_id,
@@ -40,8 +42,16 @@ class TriageResult:
             "wants_human": sorting.wants_human,
             "wants_human_probability": round(sorting.wants_human_probability, 4),
             "order_numbers": list(sorting.order_numbers),
+            "urgency": {
+                "score": sorting.urgency.score,
+                "urgent": sorting.urgency.urgent,
+                "reasons": list(sorting.urgency.reasons),
+            },
+            "sender": {"standing": self.sender.standing, "why": self.sender.why},
             "action": self.decision.action,
             "reasons": list(self.decision.reasons),
+            "acknowledge": self.decision.acknowledge,
+            "team": self.decision.team,
             "machine": [
                 {"reason": reason.name, "strength": reason.strength, "detail": reason.detail}
                 for reason in self.decision.verdict.reasons
@@ -50,7 +60,13 @@ class TriageResult:
             "quoted": mail.quoted,
             "signature": mail.signature,
             "attachments": [
-                {"name": file.name, "content_type": file.content_type, "size": file.size, "inline": file.inline}
+                {
+                    "name": file.name,
+                    "content_type": file.content_type,
+                    "size": file.size,
+                    "inline": file.inline,
+                    "left_out": file.left_out,
+                }
                 for file in mail.attachments
             ],
             "defects": list(mail.defects),
@@ -70,8 +86,11 @@ def triage(
     """Read, sort and decide one raw mail. Raises only what `understanding` raises, whatever the bytes are.
 
     `envelope_from` is the sender the mail server was told ("" for bounces), `ours` the shop's own addresses, `sent` how
-    many automatic answers have gone out already.
+    many automatic answers have gone out already. Orders and FAQ are not looked into, so that no mail is found to be
+    answerable: a policy that would answer says in `reasons` what is missing.
     """
     mail = read_mail(raw, envelope_from=envelope_from)
     sorting = sort(mail, understanding, language_hint=language_hint)
-    return TriageResult(mail, sorting, decide(mail, sorting, ours=ours, sent=sent, policy=policy))
+    sender = verify_sender(raw, mail.from_address, ours.authserv_id if ours else "")
+    decision = decide(mail, sorting, ours=ours, sent=sent, policy=policy, findings=Findings(sender))
+    return TriageResult(mail, sorting, sender, decision)

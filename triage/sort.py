@@ -1,4 +1,4 @@
-"""What a mail is about: language, motives, order numbers, and whether its writer asks for a human. All of it from models/."""
+"""What a mail is about: language, motives, order numbers, whether its writer asks for a human (all from models/), how urgent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from models import find_order_numbers
 from triage.parse import Mail
+from triage.urgency import Contact, Urgency, measure_urgency
 
 MAX_READ = 20_000
 MAX_HISTORY = 20_000
@@ -26,6 +27,8 @@ class Reading(Protocol):
     def predicted(self) -> Sequence[str]: ...
     @property
     def confident(self) -> bool: ...
+    @property
+    def error_rate(self) -> float: ...
     @property
     def wants_human(self) -> bool: ...
     @property
@@ -48,35 +51,50 @@ class MotiveGuess:
 
 @dataclass(frozen=True)
 class Sorting:
-    """`motives` are those that the mail gives, likeliest first, never empty; `confident` says that the first is certain
-    enough to act on. `order_numbers` are normalised and in reading order."""
+    """`motives` are those that the mail gives, in the order in which it comes to them, never empty; `confident` says that
+    the first is certain enough to act on, `error_rate` the smallest stated error rate for which it is (1.0: for none).
+    `order_numbers` are normalised and in reading order."""
 
     language: str
     language_probability: float
     motives: tuple[MotiveGuess, ...]
     confident: bool
+    error_rate: float
     wants_human: bool
     wants_human_probability: float
     order_numbers: tuple[str, ...]
+    urgency: Urgency
 
     @property
     def primary(self) -> str:
         return self.motives[0].motive
 
 
-def sort(mail: Mail, understanding: MailUnderstanding, *, language_hint: str | None = None) -> Sorting:
-    """Sort a mail by its subject and newest text; the history counts only for an order number that is not given there."""
-    reading = understanding.read_mail(mail.subject, (mail.text or mail.full_text)[:MAX_READ], language_hint)
+def sort(
+    mail: Mail,
+    understanding: MailUnderstanding,
+    *,
+    language_hint: str | None = None,
+    contact: Contact | None = None,
+) -> Sorting:
+    """Sort a mail by its subject and newest text; the history counts only for an order number that is not given there.
+
+    `contact` is what came before the mail; it counts for its urgency only.
+    """
+    text = (mail.text or mail.full_text)[:MAX_READ]
+    reading = understanding.read_mail(mail.subject, text, language_hint)
     probabilities = dict(reading.motives)
-    given = sorted(reading.predicted, key=lambda motive: -probabilities.get(motive, 0.0)) or [reading.motives[0][0]]
+    given = tuple(reading.predicted) or (reading.motives[0][0],)
     return Sorting(
         language=reading.language,
         language_probability=reading.language_probability,
         motives=tuple(MotiveGuess(motive, probabilities.get(motive, 0.0)) for motive in given),
         confident=reading.confident,
+        error_rate=reading.error_rate,
         wants_human=reading.wants_human,
         wants_human_probability=reading.wants_human_probability,
         order_numbers=tuple(reading.order_numbers) or _numbers_in_history(mail),
+        urgency=measure_urgency(f"{mail.subject}\n{text}", reading.language, given[0], contact or Contact()),
     )
 
 

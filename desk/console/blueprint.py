@@ -33,15 +33,24 @@ from desk import (
     close,
     corrections_of,
     count_pending_corrections,
+    count_quarantined,
     escalate,
+    kept_raw,
     load,
     misread,
+    outgoing,
     pending_corrections,
+    quarantined,
     queue_position,
+    read_again,
     record_correction,
     refuse_correction,
     release,
+    send_again,
     send_answer,
+    take_as_sent,
+    trouble_with,
+    unmatched,
 )
 from desk.console import screen
 from desk.console.doors import ConsoleDoors
@@ -58,7 +67,6 @@ from desk.views import (
     mail_case,
     one_line,
     transcript,
-    unsent_mails,
 )
 from store import utc_now
 
@@ -156,6 +164,40 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
     def corrections() -> str:
         return render_template("desk/corrections.html", pending=_pending(), **_frame())
 
+    @desk.get("/kept")
+    def kept() -> str:
+        """Mail without a case: what could not be read, and what machines wrote about nothing that we know."""
+        with doors.database.read() as session:
+            unread = [screen.kept_row(each) for each in quarantined(session)]
+            machines = [screen.kept_row(each) for each in unmatched(session)]
+        return render_template("desk/kept.html", unread=unread, machines=machines, **_frame())
+
+    @desk.get("/kept/<int:mail_id>/raw")
+    def kept_mail(mail_id: int) -> Response:
+        with doors.database.read() as session:
+            raw = kept_raw(session, mail_id)
+        if raw is None:
+            abort(404)
+        # Never as message/rfc822 or HTML: nothing in it may run or be shown by the browser.
+        response = Response(raw, content_type="text/plain; charset=utf-8")
+        response.headers["Content-Disposition"] = f'attachment; filename="mail-{mail_id}.eml"'
+        return response
+
+    @desk.post("/kept/<int:mail_id>/retry")
+    def retry_kept(mail_id: int) -> Any:
+        with doors.database.begin() as session:
+            done = read_again(session, mail_id)
+        flash("kept.retried" if done else "kept.gone")
+        return redirect(url_for("desk.kept"))
+
+    @desk.post("/kept/<int:mail_id>/open")
+    def open_kept(mail_id: int) -> Any:
+        case_id = doors.open_kept(mail_id)
+        if case_id is None:
+            flash("kept.gone")
+            return redirect(url_for("desk.kept"))
+        return redirect(url_for("desk.conversation", conversation_id=case_id))
+
     @desk.get("/stream")
     def stream() -> Any:
         if not streams.acquire(blocking=False):
@@ -181,7 +223,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
     def notices() -> dict[str, str]:
         return {
             "html": _part("desk/_notices.html")(
-                "notices", doors.content_mistakes(), rasa_up(), _words(), mailbox_alarms()
+                "notices", doors.content_mistakes(), rasa_up(), _words(), mailbox_alarms(), _quarantined()
             )
         }
 
@@ -202,7 +244,8 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             "complete": shown["complete"],
             "first": shown["first"],
             "earlier": shown["earlier"],
-            "unsent": shown["unsent"],
+            "mails": {each.mail_id: part("sending", each, told) for each in shown["sendings"]},
+            "leaving": any(each.state == "leaving" for each in shown["sendings"]),
         }
 
     @desk.post("/api/conversations/<uuid:conversation_id>/claim")
@@ -292,6 +335,16 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             return {}
 
         return _act(conversation_id, act)
+
+    @desk.post("/api/conversations/<uuid:conversation_id>/mails/<int:mail_id>/resend")
+    def resend(conversation_id: UUID, mail_id: int) -> Any:
+        """Send a mail of ours that did not leave, or of which that is not certain, once more."""
+        return _decide_mail(conversation_id, mail_id, send_again)
+
+    @desk.post("/api/conversations/<uuid:conversation_id>/mails/<int:mail_id>/settle")
+    def settle(conversation_id: UUID, mail_id: int) -> Any:
+        """Take a mail of which that is not certain as sent."""
+        return _decide_mail(conversation_id, mail_id, take_as_sent)
 
     @desk.post("/api/conversations/<uuid:conversation_id>/corrections")
     def correct(conversation_id: UUID) -> Any:
@@ -392,6 +445,19 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             return {"error": "refused", "message": refused.message}, 409
         return {"ok": True, **(said or {})}
 
+    def _decide_mail(conversation_id: UUID, mail_id: int, decide: Callable[[Session, int], bool]) -> Any:
+        def act(session: Session, found: Conversation) -> None:
+            if mail_id not in outgoing(session, found.id):
+                abort(404)
+            if not decide(session, mail_id):
+                raise Refused(_words()("mail.decided"))
+
+        return _act(conversation_id, act)
+
+    def _quarantined() -> int:
+        with doors.database.read() as session:
+            return count_quarantined(session)
+
     def _reviewed(correction_id: int, done: bool) -> Any:
         """A review's answer: 409 with a sentence when somebody else was first, or the correction has been changed since."""
         with doors.database.read() as session:
@@ -430,8 +496,10 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
     def _frame() -> dict[str, Any]:
         with doors.database.read() as session:
             to_review = count_pending_corrections(session)
+            in_quarantine = count_quarantined(session)
         return {
             "to_review": to_review,
+            "in_quarantine": in_quarantine,
             "me": me(),
             "mistakes": doors.content_mistakes(),
             "rasa_up": rasa_up(),
@@ -461,7 +529,8 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             case = mail_case(session, conversation_id) if found.channel == Channel.MAIL else None
             talk = transcript(session, conversation_id, after=after, before=before)
             previous = one_line(session, conversation_id, after) if after else None
-            unsent = unsent_mails(session, conversation_id)
+            ours = outgoing(session, conversation_id)
+            trouble = trouble_with(session, found.contact)
             holder = agent_name(session, found.agent_id) if found.agent_id is not None else None
             corrected = corrections_of(session, conversation_id)
         title = screen.customer_title(told, panel)
@@ -484,8 +553,9 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             "earlier": talk.earlier,
             "panel": panel,
             "sorting": screen.sorting_card(told, case.sorting) if case else None,
-            "composer": screen.composer(told, found, case, me().id, holder),
-            "unsent": sorted(unsent),
+            "composer": screen.composer(told, found, case, me().id, holder, trouble),
+            "sendings": [screen.sending(told, each) for each in ours.values()],
+            "case_name": screen.case_name(found.id) if case else None,
             "others": [screen.list_item(told, row, now, me().id) for row in panel.earlier],
             "view": _chosen_view().value,
             "words": told,

@@ -6,13 +6,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
-from email.message import EmailMessage
+from email.message import EmailMessage, Message
+from email.parser import BytesHeaderParser
 from typing import Any
 
 from markupsafe import Markup
 
 from desk.console.language import Words
-from desk.tables import Actor, Channel, Conversation, Correction, CorrectionKind, CorrectionState, EventKind, Owner
+from desk.outbox import OutboundStatus, in_words
+from desk.quarantine import KeptMail
+from desk.tables import (
+    Actor,
+    AddressTrouble,
+    Channel,
+    Conversation,
+    Correction,
+    CorrectionKind,
+    CorrectionState,
+    EventKind,
+    OutboundState,
+    Owner,
+)
 from desk.views import CustomerPanel, Line, MailCase, Row, View
 
 SAME_BREATH = timedelta(minutes=5)
@@ -21,6 +35,7 @@ LATE = {Channel.CHAT: timedelta(minutes=5), Channel.MAIL: timedelta(hours=24)}
 """A wait longer than this is shown as late."""
 WORTH_A_BAR = 0.03
 BARS = 5
+MUCH_OF_AN_AUTO_REPLY = 300
 SURE = 0.5
 
 
@@ -62,8 +77,35 @@ class Bubble:
     mail: Mapping[str, Any] | None = None
     """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail; `whole_megabytes` is not 0
     when only its beginning is here."""
-    unsent: bool = False
+    sending: Sending | None = None
     correcting: Correcting | None = None
+    link: tuple[str, str] | None = None
+    """Another case: its id and how it is called."""
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Where a mail of ours is: `state` is "leaving", "sent", "failed", "doubtful", "delayed" or "returned", `acts` what an
+    agent may do about it."""
+
+    mail_id: int
+    state: str
+    text: str
+    acts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class KeptRow:
+    """One mail without a case. `size` is in kilobytes."""
+
+    id: int
+    at: datetime
+    sender: str
+    subject: str
+    size: int
+    source: str
+    failure: str | None
+    attempts: int
 
 
 @dataclass(frozen=True)
@@ -114,6 +156,9 @@ class SortingCard:
     wants_human_percent: int | None
     action: str | None
     reasons: tuple[str, ...]
+    urgency: str | None
+    sender: str | None
+    team: str | None
 
 
 @dataclass(frozen=True)
@@ -128,6 +173,8 @@ class Composer:
     drafted: bool = False
     foreign_language: str | None = None
     owner: str | None = None
+    trouble: str | None = None
+    """Why mail to the recipient does not, or may not, arrive."""
 
 
 def list_item(words: Words, row: Row, now: datetime, me: int) -> ListItem:
@@ -206,6 +253,9 @@ def sorting_card(words: Words, sorting: Mapping[str, Any]) -> SortingCard | None
     )
     probability = sorting.get("wants_human_probability")
     action = sorting.get("action")
+    urgency = sorting.get("urgency") or {}
+    pressing = ", ".join(words.named("urgency", reason) for reason in urgency.get("reasons") or ())
+    standing = (sorting.get("sender") or {}).get("standing")
     return SortingCard(
         bars=bars,
         language=words.language_name(str(sorting.get("language") or "")),
@@ -214,11 +264,21 @@ def sorting_card(words: Words, sorting: Mapping[str, Any]) -> SortingCard | None
         wants_human_percent=round(100 * probability) if probability is not None else None,
         action=words.named("action", action) if action else None,
         reasons=tuple(words.named("reason", reason) for reason in sorting.get("reasons") or ()),
+        urgency=f"{urgency['score']} / 100 ({pressing})" if urgency.get("urgent") else None,
+        sender=words.named("sender", standing) if standing in ("verified", "failed") else None,
+        team=sorting.get("team") or None,
     )
 
 
-def composer(words: Words, conversation: Conversation, case: MailCase | None, me: int, holder: str | None) -> Composer:
-    """The reply box for agent `me`."""
+def composer(
+    words: Words,
+    conversation: Conversation,
+    case: MailCase | None,
+    me: int,
+    holder: str | None,
+    trouble: AddressTrouble | None,
+) -> Composer:
+    """The reply box for agent `me`; `trouble` is the mark of the address that it writes to."""
     channel = conversation.channel
     foreign = words.language_name(conversation.language) if conversation.language != words.language else None
     if conversation.owner == Owner.QUEUE:
@@ -231,7 +291,51 @@ def composer(words: Words, conversation: Conversation, case: MailCase | None, me
         return Composer("write", channel, foreign_language=foreign)
     subject = case.draft.get("subject") or reply_subject(conversation.subject or "")
     text = "" if case.answered else case.draft.get("text", "")
-    return Composer("write", channel, conversation.contact, subject, text, bool(text), foreign)
+    warning = None
+    if trouble is not None:
+        lasting = "permanent" if trouble.permanent else "temporary"
+        reason = in_words(trouble.status, trouble.reason)
+        values = {"address": trouble.address, "reason": reason, "since": words.moment(trouble.at)}
+        warning = words(f"mail.trouble.{lasting}", **values)
+    return Composer("write", channel, conversation.contact, subject, text, bool(text), foreign, trouble=warning)
+
+
+def sending(words: Words, status: OutboundStatus) -> Sending:
+    """What stands below a mail of ours."""
+    if status.returned_at is not None:
+        state = "delayed" if status.return_delayed else "returned"
+        return Sending(status.id, state, words(f"mail.{state}", reason=status.return_reason or ""))
+    if status.state == OutboundState.SENT:
+        return Sending(status.id, "sent", words("mail.sent"))
+    if status.state == OutboundState.FAILED:
+        return Sending(status.id, "failed", words("mail.failed", reason=status.error or ""), ("resend",))
+    if status.state == OutboundState.DOUBTFUL:
+        at = words.moment(status.handed_at) if status.handed_at else ""
+        return Sending(status.id, "doubtful", words("mail.doubtful", at=at), ("resend", "settle"))
+    text = words("mail.retried", reason=status.error) if status.error else words("mail.unsent")
+    return Sending(status.id, "leaving", text)
+
+
+def kept_row(kept: KeptMail) -> KeptRow:
+    """A mail without a case as a person recognises it: by what stands in its headers, if anything does."""
+    headers = BytesHeaderParser(policy=policy.default).parsebytes(kept.beginning)
+    return KeptRow(
+        id=kept.id,
+        at=kept.received_at,
+        sender=_header(headers, "From"),
+        subject=_header(headers, "Subject"),
+        size=max(1, round(kept.size / 1000)),
+        source=kept.source,
+        failure=kept.failure,
+        attempts=kept.attempts,
+    )
+
+
+def _header(headers: Message[Any, Any], name: str) -> str:
+    try:
+        return str(headers[name] or "")[:300]
+    except Exception:  # what cannot be read stands in the quarantine for just that reason
+        return ""
 
 
 def customer_title(words: Words, panel: CustomerPanel) -> str:
@@ -256,7 +360,7 @@ def sent_mail(raw: bytes) -> SentMail:
     message = message_from_bytes(raw, policy=policy.default)
     assert isinstance(message, EmailMessage)
     body = message.get_body(("plain", "html"))
-    names = ("From", "To", "Date", "Message-ID", "In-Reply-To", "Auto-Submitted", "Content-Language")
+    names = ("From", "To", "Reply-To", "Date", "Message-ID", "In-Reply-To", "Auto-Submitted", "Content-Language")
     return SentMail(
         subject=str(message["Subject"] or ""),
         headers=tuple((name, str(message[name])) for name in names if message[name]),
@@ -356,7 +460,7 @@ def _message(
         html=Markup(html(text)) if line.actor == Actor.BOT else None,
         buttons=tuple(str(button.get("title", "")) for button in body.get("buttons") or ()),
         mail=_mail(body) if "mail_id" in body else None,
-        unsent=line.unsent,
+        sending=sending(words, line.outgoing) if line.outgoing else None,
         correcting=correcting,
     )
 
@@ -377,6 +481,7 @@ def _notice(words: Words, line: Line) -> Bubble | None:
     body = line.body
     values: dict[str, object] = {"agent": line.agent or "", "position": body.get("position", "")}
     key = f"notice.{line.kind}"
+    link: tuple[str, str] | None = None
     if line.kind == EventKind.ESCALATED:
         reason = f"notice.escalated.{body.get('reason')}"
         key = reason if words.has(reason) else key
@@ -388,6 +493,15 @@ def _notice(words: Words, line: Line) -> Bubble | None:
             "motive": words.motive(str(motives[0]["motive"])),
             "percent": round(100 * motives[0]["probability"]),
         }
+    elif line.kind == EventKind.LINKED:
+        key = f"notice.linked.{body.get('why')}.{'newer' if body.get('newer') else 'older'}"
+        link = (str(body["case"]), case_name(str(body["case"])))
+    elif line.kind == EventKind.UNDELIVERED:
+        key = "notice.delayed" if body.get("delayed") else "notice.undelivered"
+        values |= {"to": body.get("to", ""), "reason": in_words(body.get("status", ""), body.get("reason", ""))}
+    elif line.kind == EventKind.AUTO_REPLY:
+        said = " ".join(f"{body.get('subject', '')} · {body.get('text', '')}".split())
+        values |= {"sender": body.get("from", ""), "said": said[:MUCH_OF_AN_AUTO_REPLY]}
     return Bubble(
         "notice",
         number=line.number,
@@ -395,7 +509,13 @@ def _notice(words: Words, line: Line) -> Bubble | None:
         time=words.time(line.at),
         actor=line.kind,
         text=words(key, **values),
+        link=link,
     )
+
+
+def case_name(case_id: str) -> str:
+    """What a case is called in the subject of its mails."""
+    return f"#{case_id[:8].upper()}"
 
 
 def reply_subject(subject: str) -> str:

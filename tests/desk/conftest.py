@@ -16,7 +16,7 @@ from markupsafe import escape
 import desk
 from desk.console import ConsoleDoors, console_blueprint
 from store import Database
-from tests.desk.scenes import PASSWORD, Browser
+from tests.desk.scenes import PASSWORD, Browser, filed
 
 
 @pytest.fixture
@@ -74,6 +74,12 @@ def compose(conversation: Any, mail: Any, agent_name: str, subject: str, text: s
     return Composed(message["Message-ID"], conversation.contact, bytes(message))
 
 
+def open_kept(database: Database, mail_id: int) -> str | None:
+    with database.begin() as session:
+        opened = desk.open_as_case(session, mail_id, filed(subject="Sans dossier", sorting={}, draft=None))
+        return opened.id if opened else None
+
+
 @pytest.fixture
 def world() -> World:
     return World()
@@ -101,6 +107,7 @@ def app(database: Database, agents: tuple[int, int], world: World) -> Flask:
         ],
         understood=lambda text, language: world.intent,
         html=lambda markdown: f"<p>{escape(markdown)}</p>",
+        open_kept=lambda mail_id: open_kept(database, mail_id),
     )
     app.register_blueprint(console_blueprint(doors))
     return app

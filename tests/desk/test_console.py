@@ -461,8 +461,8 @@ def test_the_draft_is_not_offered_again_once_answered(browser: Open, database: D
     seen = agent.ask(f"conversations/{case}").json
 
     assert "nous vous renvoyons un exemplaire" not in seen["composer"]
-    assert len(seen["unsent"]) == 1
-    assert 'data-unsent="yes"' in seen["events"]
+    assert seen["leaving"]
+    assert "En partance" in seen["events"]
 
 
 def test_an_address_that_cannot_be_written_to_is_said_to_the_agent(browser: Open, database: Database) -> None:

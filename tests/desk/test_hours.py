@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -39,6 +39,25 @@ def paris(text: str) -> datetime:
 def test_the_next_opening(moment: str, opens: str | None) -> None:
     assert HOURS.next_opening(paris(moment)) == (paris(opens) if opens else None)
     assert HOURS.is_open(paris(moment)) == (opens is None)
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours", "by"),
+    [
+        ("2026-11-23 10:00", 4, "2026-11-23 14:00"),
+        ("2026-11-23 15:00", 4, "2026-11-23 19:00"),
+        ("2026-11-23 17:00", 4, "2026-11-24 11:00"),
+        ("2026-11-23 03:00", 4, "2026-11-23 13:00"),
+        ("2026-11-27 18:00", 10, "2026-11-30 10:00"),  # an hour on Friday, eight on Saturday, one on Monday
+        ("2026-12-24 18:00", 2, "2026-12-26 11:00"),
+    ],
+)
+def test_an_answer_is_promised_by_opening_hours(moment: str, hours: int, by: str) -> None:
+    assert HOURS.answer_by(paris(moment), timedelta(hours=hours)) == paris(by)
+
+
+def test_a_desk_that_never_opens_promises_nothing() -> None:
+    assert OpeningHours(PARIS, {}).answer_by(paris("2026-11-23 10:00"), timedelta(hours=1)) is None
 
 
 def test_hours_are_the_shops_wherever_the_clock_stands() -> None:

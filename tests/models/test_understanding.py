@@ -17,6 +17,8 @@ from models import (
 )
 from models.human import Evidence, HumanRequestDetector, lexicon_evidence, threshold_for_recall
 from models.sentences import split_sentences
+from models.train import POLICY_ERROR_RATES
+from models.understanding import read_thresholds
 
 NOTHING = Example("quel temps fait-il", None, "fr")
 
@@ -138,3 +140,22 @@ def test_sentences_of_a_wrapped_mail() -> None:
         "je vous écris au sujet de la commande que j'ai passée lundi dernier et qui n'est pas là.",
         "Merci !",
     )
+
+
+def test_a_threshold_is_read_for_every_error_rate_that_training_wrote_one_for(tmp_path: Path) -> None:
+    (tmp_path / "thresholds.json").write_text('{"target": 0.01, "value": 0.9}')
+    assert read_thresholds(tmp_path) == {0.01: 0.9}
+    (tmp_path / "thresholds.json").write_text(
+        '{"target": 0.01, "value": 0.9, "by_error_rate": {"0.005": 1.01, "0.05": 0.7}}'
+    )
+    assert read_thresholds(tmp_path) == {0.005: 1.01, 0.01: 0.9, 0.05: 0.7}
+
+
+def test_a_mail_says_the_smallest_error_rate_at_which_its_motive_may_be_acted_on(understanding: Understanding) -> None:
+    assert set(POLICY_ERROR_RATES) <= set(understanding.mail_thresholds)
+    reading = understanding.read_mail("Suivi", "Où en est ma commande ?")
+    probability = dict(reading.motives)[reading.primary]
+    understanding.mail_thresholds = {0.01: probability + 0.001, 0.05: probability, 0.1: probability - 0.001}
+    assert understanding.read_mail("Suivi", "Où en est ma commande ?").error_rate == 0.05
+    understanding.mail_thresholds = {0.01: 1.01}
+    assert understanding.read_mail("Suivi", "Où en est ma commande ?").error_rate == 1.0

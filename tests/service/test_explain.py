@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from click.testing import CliRunner, Result
 from rich.console import Console
 
+import triage
 from faq_kb import FaqSearch, load_content
 from models import OUT_OF_SCOPE, TALK_TO_HUMAN
 from service.cli import cli
@@ -195,3 +197,13 @@ def test_what_cannot_be_explained_is_refused_in_words(tmp_path: Path, arguments:
 
     assert result.exit_code == 2
     assert "Error" in result.output
+
+
+def test_a_mail_says_what_the_policy_would_need_to_answer_it(learned: Learned) -> None:
+    willing = replace(learned, policy=triage.Policy(otherwise=triage.Rule("answer", 0.2)))
+    text = "Bonjour, quels sont vos délais de livraison en France ? Je saisis mon avocat, c'est inadmissible."
+    found = explain(willing, text, channel="mail", subject="Délais", language="fr")
+
+    assert found.outcome == "hand_over"
+    assert any(reason.startswith("Urgency ") and "(legal, anger" in reason for reason in found.reasons)
+    assert any("allows an automatic answer, but" in reason and "it is urgent" in reason for reason in found.reasons)

@@ -17,7 +17,11 @@ from desk import (
     Owner,
     claim_conversation,
     close,
+    kept_raw,
+    quarantined,
+    read_again,
     send_answer,
+    unmatched,
 )
 from service import mail_in, worker
 from service.demo import add_demo_agents
@@ -25,8 +29,7 @@ from service.mail_in import DropFolder, Listener
 from service.mail_out import Relay, Sink, sent_mails
 from service.settings import Mail
 from service.wiring import House
-from store import Job
-from store.jobs import TRIES
+from store import Job, JobState
 from tests.service.conftest import free_port
 
 
@@ -107,16 +110,24 @@ def test_a_mail_is_sorted_and_a_reply_is_drafted(house: House) -> None:
     assert "Colissimo" not in mail.draft["text"], "a From line proves nothing: no order data in a draft"
 
 
-def test_machine_mail_is_kept_and_put_before_nobody(house: House) -> None:
+def test_an_automatic_reply_is_kept_and_opens_no_case(house: House) -> None:
     raw = b"Auto-Submitted: auto-replied\r\n" + letter("Absence du bureau", "Je suis en congé.")
     mail_in.take_in(house.database, raw, "test")
     assert worker.run_one(house, [READ_MAIL])
+    assert count(house, Conversation) == 0
     with house.database.read() as session:
-        assert session.scalars(select(Conversation)).one().owner == Owner.BOT
-        mail = session.scalars(select(InboundMail)).one()
+        (kept,) = unmatched(session)
+        mail = session.get_one(InboundMail, kept.id)
         assert mail.sorting is not None
         assert mail.sorting["action"] == "ignore"
         assert mail.draft is None
+
+
+def test_a_newsletter_is_kept_and_put_before_nobody(house: House) -> None:
+    mail_in.take_in(house.database, b"List-Id: <news.example>\r\n" + letter("Nos nouveautés", "Achetez !"), "test")
+    assert worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        assert session.scalars(select(Conversation)).one().owner == Owner.BOT
 
 
 def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House, tmp_path: Path) -> None:
@@ -148,7 +159,8 @@ def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House,
         pass
     sent = sent_mails(tmp_path / "sent")
     sink.stop()
-    assert [(each["to"], each["subject"]) for each in sent] == [("camille.martin@example.org", "Re: colis pas arrivé")]
+    subject = f"Re: colis pas arrivé [#{conversation.id[:8].upper()}]"
+    assert [(each["to"], each["subject"]) for each in sent] == [("camille.martin@example.org", subject)]
     assert count(house, OutboundMail) == 1
     answer = f"In-Reply-To: {composed.message_id}\r\n".encode() + letter("Re: colis pas arrivé", "Merci beaucoup !")
     mail_in.take_in(house.database, answer, "test")
@@ -162,7 +174,7 @@ def test_a_stranger_who_names_the_case_gets_a_case_of_their_own(house: House) ->
     with house.database.read() as session:
         known = session.scalars(select(InboundMail)).one().message_id
     stranger = letter("Re: colis pas arrivé", "et moi alors ?").replace(
-        b"camille.martin@example.org", b"stranger@example.net"
+        b"From: Camille Martin <camille.martin@example.org>", b"From: stranger@example.net"
     )
     mail_in.take_in(house.database, f"In-Reply-To: {known}\r\n".encode() + stranger, "test")
     worker.run_one(house, [READ_MAIL])
@@ -181,24 +193,62 @@ def test_the_drop_folder_takes_files_once(house: House, tmp_path: Path) -> None:
     assert list((tmp_path / "taken").iterdir())
 
 
-def test_a_mail_that_cannot_be_sorted_is_put_before_an_agent_as_it_is(
+def test_a_mail_that_fails_three_times_waits_in_the_quarantine_until_it_is_read_again(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the model is gone")
 
-    monkeypatch.setattr(house.understanding, "read_mail", broken)
-    mail_in.take_in(house.database, letter(), "test")
-    for _ in range(TRIES):
-        with house.database.begin() as session:
-            for job in session.scalars(select(Job)):
-                job.due_at = job.created_at
-        assert worker.run_one(house, [READ_MAIL])
+    with monkeypatch.context() as broke:
+        broke.setattr(house.understanding, "read_mail", broken)
+        mail_in.take_in(house.database, letter(), "test")
+        for _ in range(worker.READ_TRIES):
+            make_due(house)
+            assert worker.run_one(house, [READ_MAIL])
+    with house.database.begin() as session:
+        (kept,) = quarantined(session)
+        assert kept.attempts == 3
+        assert kept.failure == "RuntimeError: the model is gone"
+        assert kept_raw(session, kept.id) == letter()
+        assert read_again(session, kept.id)
+    assert count(house, Conversation) == 0
+    assert worker.run_one(house, [READ_MAIL])
     with house.database.read() as session:
-        conversation = session.scalars(select(Conversation)).one()
-        assert conversation.owner == Owner.QUEUE
-        assert conversation.subject == "colis pas arrivé"
-        assert session.scalars(select(InboundMail)).one().sorting == {}
+        assert session.scalars(select(Conversation)).one().owner == Owner.QUEUE
+        assert quarantined(session) == []
+
+
+def test_a_mail_that_kills_its_workers_goes_to_the_quarantine(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def deadly(*_: object, **__: object) -> None:
+        raise Killed
+
+    monkeypatch.setattr(house.understanding, "read_mail", deadly)
+    mail_in.take_in(house.database, letter(), "test")
+    for _ in range(worker.READ_TRIES):
+        make_due(house)
+        with pytest.raises(Killed):
+            worker.run_one(house, [READ_MAIL])
+        sweep_the_dead(house)
+    assert not worker.run_one(house, [READ_MAIL])
+    with house.database.read() as session:
+        assert [kept.failure for kept in quarantined(session)] == ["no worker outlived it"]
+
+
+def make_due(house: House) -> None:
+    with house.database.begin() as session:
+        for job in session.scalars(select(Job)):
+            job.due_at = job.created_at
+
+
+def sweep_the_dead(house: House) -> None:
+    """Time passes: the leases of dead workers run out."""
+    with house.database.begin() as session:
+        for job in session.scalars(select(Job).where(Job.state == JobState.RUNNING)):
+            job.leased_until = job.created_at
+    worker.sweep_once(house)
 
 
 def test_a_reply_that_cannot_leave_comes_back_into_the_queue(house: House) -> None:
@@ -223,10 +273,8 @@ def test_a_reply_that_cannot_leave_comes_back_into_the_queue(house: House) -> No
             raw=composed.raw,
         )
         assert close(session, conversation.id, 1, seen=10**6)
-    for _ in range(TRIES):
-        with house.database.begin() as session:
-            for job in session.scalars(select(Job)):
-                job.due_at = job.created_at
+    for _ in range(worker.SEND_TRIES):
+        make_due(house)
         assert worker.run_one(house, [SEND_MAIL])
     with house.database.read() as session:
         assert session.scalars(select(Conversation)).one().owner == Owner.QUEUE

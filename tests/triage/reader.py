@@ -12,6 +12,7 @@ class Reading:
     motives: tuple[tuple[str, float], ...] = (("order_tracking", 0.9), ("return", 0.6), ("other", 0.05))
     predicted: tuple[str, ...] = ("order_tracking",)
     confident: bool = True
+    error_rate: float = 0.01
     wants_human: bool = False
     wants_human_probability: float = 0.02
     order_numbers: tuple[str, ...] = ()

@@ -7,7 +7,8 @@ import tracemalloc
 
 import pytest
 
-from triage import judge, read_mail, split_newest
+from tests.triage.reader import mail
+from triage import LIMITS, Limits, judge, read_attachments, read_mail, split_newest
 
 _HEAD = b"From: a@b.example\nMessage-ID: <1@x>\n"
 HOSTILE = {
@@ -24,6 +25,14 @@ HOSTILE = {
     "deep quotes": _HEAD + b"Content-Type: text/html\n\n" + b"<blockquote type=cite>" * 10_000 + b"hi",
     "big base64": _HEAD + b"Content-Transfer-Encoding: base64\n\n" + b"QUJD\n" * 2_000_000,
     "flowed": _HEAD + b"Content-Type: text/plain; format=flowed\n\n" + b"a \n" * 300_000,
+    "closed base64": _HEAD + b"Content-Transfer-Encoding: base64\n\n" + b"QQ==" * 1_000_000,
+    "numbered parameters": _HEAD
+    + b"Content-Type: text/plain; "
+    + b"".join(b"charset*%d*=a; " % n for n in range(15_000))
+    + b"\n\nhi",
+    "wide tables": _HEAD + b"Content-Type: text/html\n\n<table><tr>" + b"<td>a" * 100_000,
+    "open comments": _HEAD + b"Content-Type: text/html\n\n" + b"<!--" * 400_000,
+    "no boundary": _HEAD + b"Content-Type: multipart/mixed\n\n" + (b"--a" + b" " * 190 + b"b" * 20 + b"\n") * 40_000,
     "many parameters": _HEAD + b"Content-Type: multipart/mixed; " + b"a*0=b; " * 6_000 + b"\n\nhi",
 }
 
@@ -46,7 +55,7 @@ def test_a_hostile_mail_costs_bounded_time_and_memory(name: str) -> None:
     [
         ("nested multiparts", "deeper"),
         ("nested mails", "deeper"),
-        ("many parts", "more parts"),
+        ("many parts", "49600 parts beyond the first 400"),
         ("many headers", "headers beyond"),
         ("big base64", "beyond the size limit"),
     ],
@@ -71,3 +80,78 @@ def test_trimming_takes_bounded_time(body: str) -> None:
     started = time.process_time()
     split_newest(body)
     assert time.process_time() - started < 5
+
+
+def _parts(*parts: str) -> bytes:
+    return mail("".join(f"--x\n{part}\n" for part in parts) + "--x--\n", content_type="multipart/mixed; boundary=x")
+
+
+_PICTURE = "Content-Type: image/png; name={}\n\n"
+
+
+def test_a_file_beyond_the_limit_is_named_with_the_reason_and_its_content_stays_in_the_raw_mail() -> None:
+    raw = _parts("\nBonjour", _PICTURE.format("big.png") + "x" * 300, _PICTURE.format("small.png") + "y" * 20)
+    limits = Limits(attachment=100)
+    read = read_mail(raw, limits=limits)
+    assert [(file.name, file.size, bool(file.left_out)) for file in read.attachments] == [
+        ("big.png", 300, True),
+        ("small.png", 20, False),
+    ]
+    assert read.attachments[0].left_out == "bigger than 9.54e-05 MB"
+    assert "attachments beyond the size limit are only in the raw mail" in read.defects
+    assert [content for _, content in read_attachments(raw, limits=limits)] == [None, b"y" * 20]
+
+
+def test_files_beyond_the_limit_of_all_are_named_with_the_reason() -> None:
+    raw = _parts(*(_PICTURE.format(f"{n}.png") + "x" * 60 for n in range(3)))
+    files = read_mail(raw, limits=Limits(attachments=130)).attachments
+    assert [bool(file.left_out) for file in files] == [False, False, True]
+    assert "kept of one mail" in files[2].left_out
+
+
+@pytest.mark.parametrize(
+    ("limits", "raw", "defect"),
+    [
+        (Limits(mail=80), mail("a" * 200), "only the first 80 bytes of"),
+        (Limits(headers=40), mail(), "headers beyond the size limit"),
+        (Limits(kept_headers=2), mail(), "more headers than are kept"),
+        (Limits(parts=3), _parts(*["\na"] * 5), "3 parts beyond the first 3"),
+        (Limits(depth=1), _parts("Content-Type: multipart/mixed; boundary=y\n\n--y\n\na\n--y--"), "nested deeper"),
+        (Limits(text=30), mail("Bonjour " * 30), "text beyond the size limit"),
+        (Limits(parts=2), mail("Bonjour\n" + "begin 644 a\n#86)C\n`\nend\n" * 4), "3 parts beyond the first 2"),
+        (LIMITS, mail(content_type="text/plain; a=" + "b" * 9_000), "parameters beyond the size limit"),
+        (LIMITS, mail("<b>a</b>" * 40_000, content_type="text/html"), "more elements than are laid out"),
+        (LIMITS, mail("<p>" + "a" * 2_050_000, content_type="text/html"), "HTML beyond the size limit"),
+        (LIMITS, _parts("\nBonjour", *["-xx"] * 1), "no headers"),
+    ],
+)
+def test_each_limit_says_what_it_left_out(limits: Limits, raw: bytes, defect: str) -> None:
+    assert any(defect in each for each in read_mail(raw, limits=limits).defects)
+
+
+def test_all_texts_of_a_mail_share_one_limit() -> None:
+    read = read_mail(_parts(*["\n" + "a" * 100] * 5), limits=Limits(text=250))
+    assert len(read.text.replace("\n", "")) == 250
+
+
+def test_markup_that_is_not_laid_out_still_gives_its_words() -> None:
+    html = "<table>" + "<tr><td>colis<td>perdu" * 20_000 + "<!-- <script>x" + "<!--" * 100_000
+    text = read_mail(mail(html, content_type="text/html")).text
+    assert text.startswith("colis")
+    assert "<" not in text.split("perdu")[0]
+
+
+def test_text_around_scripts_is_all_read_in_linear_time() -> None:
+    html = ("<script>steal()</script>" + "b" * 20) * 14_000
+    started = time.process_time()
+    text = read_mail(mail(html, content_type="text/html")).text
+    assert time.process_time() - started < 5
+    assert text == "b" * 280_000
+
+
+@pytest.mark.parametrize("tag", ["<div>", "<table><tr><td>", "<blockquote type=cite>", "<ul><li>"])
+@pytest.mark.parametrize("depth", [60, 300, 10_000])
+def test_text_at_the_bottom_of_deep_markup_is_not_lost(tag: str, depth: int) -> None:
+    read = read_mail(mail("<p>avant</p>" + tag * depth + "au fond", content_type="text/html"))
+    assert "avant" in read.full_text
+    assert "au fond" in read.full_text

@@ -159,9 +159,8 @@ function apply(said) {
     if (had) composer.querySelector("textarea")?.focus();
     grow();
   }
-  const unsent = new Set(said.unsent.map(String));
-  for (const mark of $$("[data-mail]")) mark.dataset.unsent = unsent.has(mark.dataset.mail) ? "yes" : "no";
-  if (unsent.size) setTimeout(refreshConversation, UNSENT_AGAIN);
+  for (const mark of $$("[data-mail]")) swap(mark, said.mails[mark.dataset.mail] ?? "");
+  if (said.leaving) setTimeout(refreshConversation, UNSENT_AGAIN);
   title = said.title;
   showTitle();
 }
@@ -220,6 +219,19 @@ async function act(name) {
   await Promise.all([refreshConversation(), refreshList()]);
   if (refused && name === "close" && id === chosen) settleAtUnseen(seen);
   if (name === "claim" || name === "take") composer.querySelector("textarea")?.focus();
+}
+
+/** Decide about a mail of ours that did not leave: send it again, or take it as sent. */
+async function decideMail(button) {
+  const { mailId, mailAct } = button.dataset;
+  button.disabled = true;
+  try {
+    await post(`api/conversations/${chosen}/mails/${mailId}/${mailAct}`);
+  } catch (refusal) {
+    toast(refusal.message, "bad");
+  }
+  await refreshConversation();
+  button.disabled = false;
 }
 
 async function send(close) {
@@ -337,6 +349,7 @@ document.addEventListener("click", (event) => {
     (target.matches("a[data-view]") && (() => showView(name))) ||
     (target.matches("[data-back]") && (() => leave())) ||
     (target.matches("[data-act]") && (() => act(target.dataset.act))) ||
+    (target.matches("[data-mail-act]") && (() => decideMail(target))) ||
     (target.matches("[data-send]") && (() => send(target.dataset.send === "close"))) ||
     (target.matches("[data-customer]") && (() => showCustomer(!panes.hasAttribute("data-customer-open")))) ||
     (target.matches("[data-earlier]") && showEarlier) ||

@@ -1,0 +1,85 @@
+"""The mail policy of comptoir.toml: written briefly, refused clearly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import triage
+from service.mail_policy import as_triage_policy, known_motives
+from service.settings import Settings, SettingsError, load_settings
+
+
+def loaded(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> Settings:
+    (folder / "comptoir.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("COMPTOIR_CONFIG", str(folder / "comptoir.toml"))
+    monkeypatch.setenv("COMPTOIR_DATA_DIR", str(folder))
+    return load_settings()
+
+
+def test_a_rule_is_an_action_or_a_table(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    settings = loaded(
+        monkeypatch,
+        tmp_path,
+        """
+        [mail]
+        authserv_id = "mx.shop.example"
+        [mail.policy]
+        acknowledge = true
+        default = "draft"
+        [mail.policy.motives]
+        complaint = "queue"
+        [mail.policy.motives.order_tracking]
+        action = "answer"
+        error_rate = 0.02
+        hours = "closed"
+        team = "Logistics"
+        """,
+    )
+    assert as_triage_policy(settings.mail.policy) == triage.Policy(
+        {"complaint": triage.Rule("queue"), "order_tracking": triage.Rule("answer", 0.02, "closed", "Logistics")},
+        triage.Rule("draft"),
+        acknowledge=True,
+    )
+
+
+def test_the_defaults_answer_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    policy = as_triage_policy(loaded(monkeypatch, tmp_path, "").mail.policy)
+    assert {policy.rule(motive).action for motive in known_motives()} == {"draft"}
+    assert not policy.acknowledge
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            "[mail.policy.motives]\norder_trackin = 'answer'",
+            ("mail.policy.motives", '"order_trackin"', "order_tracking"),
+        ),
+        (
+            "[mail.policy.motives]\nrefund = 'reply'",
+            ("mail.policy.motives.refund.action", "'answer', 'draft' or 'queue'"),
+        ),
+        ("[mail.policy]\ndefault = 'reply'", ("mail.policy.default.action", "'answer', 'draft' or 'queue'")),
+        (
+            "[mail.policy.motives.refund]\nerror_rate = 2",
+            ("mail.policy.motives.refund.error_rate", "less than or equal"),
+        ),
+        ("[mail.policy.motives.refund]\nhour = 'open'", ("mail.policy.motives.refund.hour", "not permitted")),
+        ("[mail.policy]\nper_hour = 0", ("mail.policy.per_hour", "greater than or equal to 1")),
+    ],
+)
+def test_a_mistake_is_named_by_its_key_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, told: tuple[str, ...]
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        loaded(monkeypatch, tmp_path, text)
+    for each in told:
+        assert each in str(refused.value)
+    assert "comptoir.toml" in str(refused.value)
+
+
+def test_every_motive_of_the_taxonomy_has_a_paragraph() -> None:
+    templates = {path.name.split(".")[0] for path in (Path(triage.__file__).parent / "templates" / "fr").iterdir()}
+    assert set(known_motives()) <= templates
