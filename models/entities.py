@@ -98,6 +98,8 @@ _BRITISH_POSTCODE = re.compile(r"(?<!\w)(?:[A-Z]{1,2}\d[A-Z\d]?)[ ]\d[ABD-HJLNP-
 
 def find_entities(text: str) -> tuple[Entity, ...]:
     """Order numbers, e-mail addresses and postcodes of `text`, in reading order."""
+    if not _DIGIT_OR_AT.search(text):
+        return ()
     text = text.replace("º", "°")  # "nº104233": the masculine ordinal counts as a letter, the degree sign does not
     emails = [Entity("email", match.group().lower().rstrip("."), *match.span()) for match in _EMAIL.finditer(text)]
     masked = _mask(text, ((entity.start, entity.end) for entity in emails))
@@ -255,4 +257,5 @@ def without_entities(text: str) -> str:
     return plain.strip() if _TWO_LETTERS.search(plain) else text
 
 
+_DIGIT_OR_AT = re.compile(r"[\d@]")  # every entity has one
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2}")

@@ -234,7 +234,8 @@ def _greeting_name(name: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029\x85]+", " ", text).split())
+    """Safe in a header: one line, and nothing that the standard library would take for an encoded word."""
+    return " ".join(re.sub(r"[\x00-\x1f\x7f\u2028\u2029\x85]+", " ", text).split()).replace("=?", "= ?")
 
 
 def _tidy(text: str) -> str:

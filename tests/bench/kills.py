@@ -24,7 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from email.message import EmailMessage
 from email.parser import BytesHeaderParser
@@ -227,8 +227,8 @@ class Outcome:
     """What is left when all is quiet."""
 
     kills: int = 0
-    in_flight: int = 0
-    """Mails of ours that were between the two commits when their process was killed."""
+    in_flight: set[tuple[int, object]] = field(default_factory=set)
+    """Mails of ours that were between the two commits when their process was killed, each handing over once."""
     reading: int = 0
     """Mails that were being read or sent when it was."""
     quarantined: int = 0
@@ -297,9 +297,9 @@ def wait_for(arrived: Callable[[], bool]) -> None:
 
 def look(database: Database, outcome: Outcome) -> None:
     with database.read() as session:
-        sending = select(func.count()).where(OutboundMail.state == OutboundState.SENDING)
+        sending = select(OutboundMail.id, OutboundMail.handed_at).where(OutboundMail.state == OutboundState.SENDING)
         running_jobs = select(func.count()).where(Job.state == JobState.RUNNING, Job.leased_until > utc_now())
-        outcome.in_flight += session.scalar(sending) or 0
+        outcome.in_flight |= {(mail_id, handed_at) for mail_id, handed_at in session.execute(sending)}
         outcome.reading += session.scalar(running_jobs) or 0
 
 
@@ -344,7 +344,7 @@ def report(stage: Stage, database: Database, customers: Customers, outcome: Outc
         ("mails sent to us (SMTP, Dovecot)", f"{mails} ({mails - mails // 2 if stage.mailbox else mails}, "
          f"{mails // 2 if stage.mailbox else 0})"),
         ("kills", outcome.kills),
-        ("of them with a mail of ours in flight between the two commits", outcome.in_flight),
+        ("mails of ours cut off between the two commits", len(outcome.in_flight)),
         ("jobs cut off", outcome.reading),
         ("attempts that customers' servers had to repeat", customers.refused),
         ("went to the quarantine and were read again", outcome.quarantined),

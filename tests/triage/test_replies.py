@@ -228,3 +228,8 @@ def test_no_text_can_add_a_header(subject: str, name: str, text: str, answers: s
     assert len(message.keys()) == len(set(message.keys()))
     assert message.get_content_type() == "multipart/alternative"
     assert message["To"] == "jean@client.example"
+
+
+def test_a_subject_with_half_an_encoded_word_can_be_answered() -> None:
+    answered = sent(subject="Re: =?utf-8?q?=E9t=C3=A9 =?x?b?\udc80 colis")
+    assert "colis" in str(answered["Subject"])
