@@ -58,6 +58,7 @@ class FiledMail:
     text: str
     quoted: str
     attachments: tuple[str, ...]
+    defects: tuple[str, ...]
     sorting: Mapping[str, Any]
     draft: Mapping[str, str] | None
     silent: bool
@@ -162,6 +163,7 @@ def file_mail(
             "subject": filed.subject,
             "from": filed.sender,
             "attachments": list(filed.attachments),
+            "defects": list(filed.defects),
             "mail_id": mail.id,
             **({"whole_bytes": mail.whole_bytes} if mail.whole_bytes else {}),
         },

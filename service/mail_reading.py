@@ -202,6 +202,7 @@ def _filed(
         text=read.text,
         quoted=read.quoted,
         attachments=tuple(each.name for each in read.attachments),
+        defects=read.defects,
         sorting=sorting,
         draft=draft,
         silent=silent,

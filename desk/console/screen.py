@@ -75,8 +75,8 @@ class Bubble:
     """The author and time stand already above an earlier message."""
     buttons: tuple[str, ...] = ()
     mail: Mapping[str, Any] | None = None
-    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail; `whole_megabytes` is not 0
-    when only its beginning is here."""
+    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail; `defects` is what was wrong with
+    it or not read; `whole_megabytes` is not 0 when only its beginning is here."""
     sending: Sending | None = None
     correcting: Correcting | None = None
     link: tuple[str, str] | None = None
@@ -473,6 +473,7 @@ def _mail(body: Mapping[str, Any]) -> dict[str, Any]:
         "to": body.get("to"),
         "quoted": body.get("quoted") or "",
         "attachments": [str(name) for name in body.get("attachments") or ()],
+        "defects": [str(defect) for defect in body.get("defects") or ()],
         "whole_megabytes": round(body.get("whole_bytes", 0) / 1_000_000),
     }
 

@@ -38,6 +38,7 @@ def filed(**changes: Any) -> desk.FiledMail:
         "text": f"La couverture de ma commande {shop.DEMO_ORDER} est déchirée.",
         "quoted": "> Votre colis est en route",
         "attachments": ("photo.jpg",),
+        "defects": (),
         "sorting": {
             "motives": [
                 {"motive": "damaged_or_wrong_item", "probability": 0.93},

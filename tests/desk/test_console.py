@@ -238,7 +238,13 @@ def test_hostile_words_stay_words(browser: Open, database: Database) -> None:
     evil = "<script>alert(1)</script><img src=x onerror=alert(1)>"
     chat = open_chat(database, evil, queued=True)
     case = file_mail(
-        database, subject=evil, text=evil, quoted=evil, attachments=(evil,), sender=f'"{evil}"@example.org'
+        database,
+        subject=evil,
+        text=evil,
+        quoted=evil,
+        attachments=(evil,),
+        defects=(evil,),
+        sender=f'"{evil}"@example.org',
     )
     agent = browser("lea")
     agent.act(case, "claim")
