@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from triage.mime import HEADERS_CUT
 from triage.parse import Mail
 
 Strength = Literal["machine", "withhold"]
@@ -288,6 +289,12 @@ def _too_many_hops(mail: Mail, _: OurSide) -> Iterator[Reason]:
         yield Reason("mail_loop", "machine", f"{len(mail.headers['received'])} Received lines")
 
 
+def _headers_cut(mail: Mail, _: OurSide) -> Iterator[Reason]:
+    """A header that forbids an answer may stand among those that were not read."""
+    if HEADERS_CUT in mail.defects:
+        yield Reason("headers_cut", "withhold", "")
+
+
 def _dmarc_failed(mail: Mail, ours: OurSide) -> Iterator[Reason]:
     """Rule 11: only our own server's Authentication-Results count (RFC 8601 5); anybody can write one."""
     for value in mail.headers.get("authentication-results", ()):
@@ -322,5 +329,6 @@ _RULES: tuple[Rule, ...] = (
     _not_addressed_to_us,
     _subject,
     _too_many_hops,
+    _headers_cut,
     _dmarc_failed,
 )

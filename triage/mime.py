@@ -18,6 +18,8 @@ from functools import cached_property
 
 from triage.charset import to_text
 
+HEADERS_CUT = "headers beyond the size limit were not read"
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -309,7 +311,7 @@ def _end_of_headers(source: bytes, start: int, end: int, bounds: Bounds) -> tupl
         line = _LINE.match(source, at, limit)
         after = line.end() if line else limit
         if after >= limit < end:
-            bounds.note("headers beyond the size limit were not read")
+            bounds.note(HEADERS_CUT)
             return at, _after_blank_line(source, at, end)
         content = source[at:after].rstrip(b"\r\n")
         if not content:

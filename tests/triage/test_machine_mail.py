@@ -57,6 +57,13 @@ def test_reports_are_machine_mail_and_a_forwarded_report_is_not() -> None:
     assert not forwarded.may_be_answered
 
 
+def test_a_mail_whose_headers_were_not_all_read_is_not_answered_by_itself() -> None:
+    long = b"X-Filler: " + b"a" * 3_000_000 + b"\r\nAuto-Submitted: auto-replied\r\n"
+    verdict = judge(read_mail(long + mail()))
+    assert "headers_cut" in verdict.names
+    assert not verdict.may_be_answered
+
+
 def test_going_round_in_a_loop_is_machine_mail() -> None:
     hop = b"Received: from a by b; Mon, 2 Mar 2026 10:12:00 +0000\r\n"
     assert judge(read_mail(hop * 101 + mail())).is_machine
