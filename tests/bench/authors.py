@@ -1,8 +1,8 @@
 """How well one author's text is read by what was learned from all others: the understanding, cross-validated over authors.
 
 Run: `.venv/bin/python -m tests.bench.authors [faq|chat|mail ...]` (6, 3 and 25 minutes). Each head alone, then their
-average, so that the table compares the methods on the same texts. The weights of the average are fitted on the texts of another author than the one
-judged (the frozen sets, or, when those are judged, the newest French author's).
+average, so that the table compares the methods on the same texts. The weights of the average are fitted on the texts of
+another author than the one judged: the frozen sets, or, when those are judged, one of the learned-from authors.
 """
 
 from __future__ import annotations
