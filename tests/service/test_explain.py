@@ -74,9 +74,7 @@ def test_a_question_about_nothing_of_ours_stays_without_an_answer(learned: Learn
 def test_a_question_below_the_threshold_is_not_answered(learned: Learned) -> None:
     strict = Learned(
         learned.understanding,
-        FaqSearch.within(
-            learned.faq.space, learned.faq.content, type(learned.faq.thresholds)(heads=1.01, index=1.01)
-        ),
+        FaqSearch.within(learned.faq.space, learned.faq.content, type(learned.faq.thresholds)(heads=1.01, index=1.01)),
         learned.chat,
         learned.mail,
         learned.faq_threshold,
