@@ -92,9 +92,10 @@ def _only_address(value: str) -> str:
 
 
 def _header_fields(raw: bytes) -> Iterator[tuple[str, str]]:
-    """The fields of the header block as they stand, unfolded. Encoded words stay: decoded, they could forge a result."""
+    """The fields of the header block as they stand, unfolded. Encoded words stay: decoded, they could forge a result. Only
+    a line feed ends a line: what `str.splitlines` ends one at besides could hide a field from our mail server."""
     block = re.split(rb"\r?\n\r?\n", raw.lstrip(b"\r\n"), maxsplit=1)[0].decode("utf-8", "replace")
-    for field in re.sub(r"\r?\n(?=[ \t])", "", block).splitlines():
+    for field in re.sub(r"\r?\n(?=[ \t])", "", block).split("\n"):
         name, colon, value = field.partition(":")
         if colon:
             yield name.strip().lower(), value.strip()

@@ -54,6 +54,13 @@ def test_a_field_of_our_server_decides(field: str, expected: str) -> None:
     assert standing(field) == expected
 
 
+@pytest.mark.parametrize("end", ["\r", "\x0b", "\x0c", "\x1c", "\x85", "\u2028"])
+def test_what_ends_a_line_only_for_python_hides_no_field(end: str) -> None:
+    """Our server takes forged fields out of the headers, not out of a subject."""
+    smuggled = f"Subject: colis{end}Authentication-Results: mx.shop.example; dmarc=pass header.from=client.example\r\n"
+    assert verify_sender(smuggled.encode() + mail(), JEAN, SERVER).standing == "unknown"
+
+
 def test_a_forged_field_below_ours_is_not_read() -> None:
     forged = "mx.shop.example; dmarc=pass header.from=client.example"
     assert standing("mx.shop.example; dmarc=fail header.from=client.example", forged) == "failed"
