@@ -31,6 +31,7 @@ from service.settings import Mail
 from service.wiring import House
 from store import Job, JobState
 from tests.service.conftest import free_port
+from triage import Composed
 
 
 def letter(
@@ -130,11 +131,8 @@ def test_a_newsletter_is_kept_and_put_before_nobody(house: House) -> None:
         assert session.scalars(select(Conversation)).one().owner == Owner.BOT
 
 
-def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House, tmp_path: Path) -> None:
-    sink = Sink(tmp_path / "sent", free_port())
-    sink.start()
-    relay_port = sink._controller.port
-    house.relay = Relay("127.0.0.1", relay_port, "contact@librairie-tournesol.example")
+def answered_by_lea(house: House, *, tries: int = 1) -> tuple[Conversation, Composed]:
+    """A letter has come and an agent has claimed it and answered, pressing "send" so many times."""
     mail_in.take_in(house.database, letter(), "test")
     worker.run_one(house, [READ_MAIL])
     with house.database.begin() as session:
@@ -143,7 +141,7 @@ def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House,
         mail = session.scalars(select(InboundMail)).one()
         assert claim_conversation(session, conversation.id, 1)
     composed = house.compose(conversation, mail, "Léa", "Re: colis pas arrivé", "Bonjour,\n\nIl arrive demain.")
-    for _ in range(2):
+    for _ in range(tries):
         with house.database.begin() as session:
             send_answer(
                 session,
@@ -155,6 +153,15 @@ def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House,
                 recipient=composed.recipient,
                 raw=composed.raw,
             )
+    return conversation, composed
+
+
+def test_an_agents_answer_leaves_once_and_its_reply_joins_the_case(house: House, tmp_path: Path) -> None:
+    sink = Sink(tmp_path / "sent", free_port())
+    sink.start()
+    relay_port = sink._controller.port
+    house.relay = Relay("127.0.0.1", relay_port, "contact@librairie-tournesol.example")
+    conversation, composed = answered_by_lea(house, tries=2)
     while worker.run_one(house, [SEND_MAIL]):
         pass
     sent = sent_mails(tmp_path / "sent")
@@ -253,25 +260,8 @@ def sweep_the_dead(house: House) -> None:
 
 def test_a_reply_that_cannot_leave_comes_back_into_the_queue(house: House) -> None:
     house.relay = Relay("127.0.0.1", free_port(), "contact@librairie-tournesol.example")
-    mail_in.take_in(house.database, letter(), "test")
-    worker.run_one(house, [READ_MAIL])
+    conversation, _ = answered_by_lea(house)
     with house.database.begin() as session:
-        add_demo_agents(session)
-        conversation = session.scalars(select(Conversation)).one()
-        mail = session.scalars(select(InboundMail)).one()
-        assert claim_conversation(session, conversation.id, 1)
-    composed = house.compose(conversation, mail, "Léa", "Re: colis", "Il arrive.")
-    with house.database.begin() as session:
-        send_answer(
-            session,
-            conversation.id,
-            1,
-            key="reply",
-            text="Il arrive.",
-            message_id=composed.message_id,
-            recipient=composed.recipient,
-            raw=composed.raw,
-        )
         assert close(session, conversation.id, 1, seen=10**6)
     for _ in range(worker.SEND_TRIES):
         make_due(house)
