@@ -251,12 +251,14 @@ def search(settings: Settings, question: str, lang: str | None, k: int, as_json:
 @click.pass_obj
 def check(settings: Settings) -> None:
     """Lint the content; exit 1 and file:line on every mistake."""
-    from faq_kb import check_content
+    from faq_kb import check_content, check_wordings, read_topics
 
-    found = check_content(settings.content_dir, ROOT / "faq_kb" / "topics.csv", LANGUAGES)
-    for line in (*found.mistakes, *found.missing, *found.warnings):
+    topics = ROOT / "faq_kb" / "topics.csv"
+    found = check_content(settings.content_dir, topics, LANGUAGES)
+    wordings = check_wordings(ROOT / "faq_kb" / "wordings", {topic.slug for topic in read_topics(topics)})
+    for line in (*found.mistakes, *found.missing, *wordings, *found.warnings):
         click.echo(str(line))
-    if found.failed:
+    if found.failed or wordings:
         raise SystemExit(1)
     click.echo("no mistakes")
 

@@ -24,6 +24,7 @@ from service.training_stamp import mark_trained, training_stamp
 
 NLU_DIR = ROOT / "bot" / "data" / "nlu"
 MAILS_DIR = ROOT / "triage" / "data"
+WORDINGS_DIR = ROOT / "faq_kb" / "wordings"
 OUT_OF_SCOPE_DIR = ROOT / "models" / "data" / "out_of_scope"
 FROZEN_DIR = ROOT / "models" / "data" / "frozen"
 
@@ -110,6 +111,10 @@ class TrainingText:
         return models.read_mails(MAILS_DIR, _newest)
 
     @cached_property
+    def wordings(self) -> tuple[Example, ...]:
+        return faq_kb.read_wordings(WORDINGS_DIR)
+
+    @cached_property
     def frozen_questions(self) -> tuple[Example, ...]:
         return models.read_questions(FROZEN_DIR / "faq.jsonl")
 
@@ -123,10 +128,12 @@ class TrainingText:
 
     def questions(self, content: faq_kb.Content) -> tuple[Example, ...]:
         """What the FAQ's heads learn from files: each wording with its entry, and what no entry answers."""
+        slugs = {slug for _, slug in content.entries}
+        further = (wording for wording in self.wordings if wording.label in slugs)
         acts = tuple(
             Example(turn.text, None, turn.language, turn.author) for turn in self.turns if turn.label in NO_QUESTION
         )
-        return (*faq_kb.training_examples(content), *models.read_out_of_scope(OUT_OF_SCOPE_DIR), *acts)
+        return (*faq_kb.training_examples(content), *further, *models.read_out_of_scope(OUT_OF_SCOPE_DIR), *acts)
 
 
 def train_all(settings: Settings, console: Console, only: str | None = None) -> None:
