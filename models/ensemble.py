@@ -2,8 +2,8 @@
 
 Four heads read a text. Two stand on the sentence encoder's vectors (two more on a second encoder's, if there is one): a
 linear classifier, and the soft maximum of the similarity to every training text after an adapter that was trained to
-bring texts of one meaning together. They know meaning and carry over languages. The third is a linear classifier on
-character n-grams: it knows names, spellings and abbreviations; the fourth on words and pairs of words. Their
+bring texts of one meaning together. They know meaning and carry over languages. The third is a linear support vector
+classifier on character n-grams: it knows names, spellings and abbreviations; the fourth one on words and pairs of words. Their
 log-probabilities are added with one weight a head, fitted on text that the heads did not learn from (temperature scaling,
 Guo et al. 2017, "On Calibration of Modern Neural Networks", in a logarithmic opinion pool).
 Texts that no label stands for are a class of their own, the null class: its probability lets the product stay silent.
@@ -26,7 +26,6 @@ import numpy.typing as npt
 import skops.io
 import torch
 from scipy.optimize import minimize
-from scipy.sparse import issparse
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
@@ -34,18 +33,20 @@ from sklearn import config_context
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from models.corpus import Example
-from models.encoder import Encoder, Vectors
+from models.encoder import TextEncoder, Vectors
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
 
-METHOD = "heads-2"  # part of every artefact's data hash: change it whenever the same text would give other heads
+METHOD = "heads-3"  # part of every artefact's data hash: change it whenever the same text would give other heads
 NULL = "\uffff"  # the null class sorts behind every label, so its column is the last
 FLOOR = 1e-6  # no head may veto a label alone
 FOLDS = 3
+LEAST_WEIGHT = 0.1  # of a head; the others have .3 to 1
 MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
 BLOCK = 512  # rows compared at once, to bound memory
 ENOUGH_CALIBRATION = 100  # fewer held-out texts than this say less than cross-validation does
@@ -88,9 +89,9 @@ class Head(Protocol):
 
 
 class _Linear:
-    """A fitted logistic regression as two arrays: `sklearn`'s own call costs ten times the multiplication."""
+    """A fitted linear classifier as two arrays: `sklearn`'s own call costs ten times the multiplication."""
 
-    def __init__(self, model: LogisticRegression) -> None:
+    def __init__(self, model: LogisticRegression | LinearSVC) -> None:
         self.model = model
         weight, bias = model.coef_, model.intercept_
         if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
@@ -99,14 +100,10 @@ class _Linear:
         self.bias: Vectors = bias.astype(np.float32)
 
     @classmethod
-    def fit(cls, features: npt.ArrayLike, labels: Labels, inverse_penalty: float) -> Self:
-        # With tol above 1e-5 lbfgs stops at iteration 0 on unit vectors with many classes, and says nothing. Newton's
-        # method reaches the same optimum on sparse counts in a third of the time.
-        solver = "newton-cg" if issparse(features) else "lbfgs"
-        model = LogisticRegression(C=inverse_penalty, tol=1e-5, max_iter=2000, solver=solver)
+    def fit(cls, model: LogisticRegression | LinearSVC, features: npt.ArrayLike, labels: Labels) -> Self:
         with threadpool_limits(1, user_api="blas"):
             model.fit(features, labels)
-        assert model.n_iter_.min() > 0, "logistic regression did not move; lower its tolerance"
+        assert np.min(model.n_iter_) > 0, "the classifier did not move; lower its tolerance"
         return cls(model)
 
 
@@ -120,7 +117,8 @@ class LinearHead:
 
     @classmethod
     def fit(cls, reading: Reading, labels: Labels) -> LinearHead:
-        return cls(_Linear.fit(reading.vectors, labels, inverse_penalty=5.0))
+        # With tol above 1e-5 lbfgs stops at iteration 0 on unit vectors with many classes, and says nothing.
+        return cls(_Linear.fit(LogisticRegression(C=5.0, tol=1e-5, max_iter=2000), reading.vectors, labels))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
         return _log_softmax(reading.vectors @ self._linear.weight + self._linear.bias)
@@ -189,9 +187,14 @@ class SimilarityHead:
 
 
 class TextHead:
-    """Logistic regression on TF-IDF weights of what `vectorizer` counts, accents and case folded."""
+    """Linear support vector classifier on TF-IDF weights of what `vectorizer` counts, accents and case folded.
+
+    Margins are no probabilities: times `sharpness` their softmax is near one, and the heads' weights do the rest. On counts
+    it is as right as logistic regression or more, and learns in a fifth of the time.
+    """
 
     file: str
+    sharpness = 6.0
 
     def __init__(self, vectorizer: TfidfVectorizer, linear: _Linear) -> None:
         self._vectorizer = vectorizer
@@ -205,12 +208,12 @@ class TextHead:
     def fit(cls, reading: Reading, labels: Labels) -> Self:
         vectorizer = cls.vectorizer()
         features = vectorizer.fit_transform([fold(text) for text in reading.texts])
-        return cls(vectorizer, _Linear.fit(features, labels, inverse_penalty=30.0))
+        return cls(vectorizer, _Linear.fit(LinearSVC(tol=1e-2, random_state=0), features, labels))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
         with config_context(skip_parameter_validation=True, assume_finite=True):  # a fifth of the time otherwise
             features = self._vectorizer.transform([fold(text) for text in reading.texts])
-        return _log_softmax(features @ self._linear.weight + self._linear.bias)
+        return _log_softmax(self.sharpness * (features @ self._linear.weight + self._linear.bias))
 
     def save(self, folder: Path) -> None:
         skops.io.dump(self._vectorizer, folder / f"{self.file}-features.skops")
@@ -305,7 +308,7 @@ class _Seat:
     load: Callable[[Path], Head]
 
 
-def _seats(encoder: Encoder) -> list[_Seat]:
+def _seats(encoder: TextEncoder) -> list[_Seat]:
     """Two vector heads on each part of the encoder, and the text heads."""
     seats: list[_Seat] = []
     for number, part in enumerate(encoder.parts):
@@ -328,7 +331,12 @@ class HeadEnsemble:
     calibration: Calibration | None = None
 
     def __init__(
-        self, encoder: Encoder, labels: tuple[str, ...], heads: Sequence[Head], weights: Sequence[float], has_null: bool
+        self,
+        encoder: TextEncoder,
+        labels: tuple[str, ...],
+        heads: Sequence[Head],
+        weights: Sequence[float],
+        has_null: bool,
     ) -> None:
         self._encoder = encoder
         self.labels = labels
@@ -339,7 +347,7 @@ class HeadEnsemble:
     @classmethod
     def fit(
         cls,
-        encoder: Encoder,
+        encoder: TextEncoder,
         examples: Sequence[Example],
         calibration: Sequence[Example] = (),
         progress: Callable[[str], None] = lambda step: None,
@@ -389,8 +397,9 @@ class HeadEnsemble:
         """`predict` for texts whose vectors are known already."""
         if not reading.texts:
             return np.zeros((0, len(self.labels) + 1))
-        opinions = np.stack([head.log_probabilities(reading) for head in self._heads])
-        return self._with_null(_pool(opinions, np.array(self.weights)))
+        heard = [(head, weight) for head, weight in zip(self._heads, self.weights, strict=True) if weight > 0]
+        opinions = np.stack([head.log_probabilities(reading) for head, _ in heard])
+        return self._with_null(_pool(opinions, np.array([weight for _, weight in heard])))
 
     @property
     def head_names(self) -> tuple[str, ...]:
@@ -429,7 +438,7 @@ class HeadEnsemble:
         (folder / "ensemble.json").write_text(json.dumps(description, ensure_ascii=False, indent=1), encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, encoder: Encoder) -> HeadEnsemble:
+    def load(cls, folder: Path, encoder: TextEncoder) -> HeadEnsemble:
         """Read what `save` wrote. Raises ValueError when it was trained with another encoder: its numbers would mean nothing."""
         description = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
         if description["encoder"] != encoder.version:
@@ -478,7 +487,7 @@ def adapt(vectors: Vectors, weight: Vectors, bias: Vectors) -> Vectors:
     return unit
 
 
-def _read(encoder: Encoder, texts: Sequence[str]) -> Reading:
+def _read(encoder: TextEncoder, texts: Sequence[str]) -> Reading:
     return Reading(tuple(texts), encoder.encode(texts))
 
 
@@ -499,14 +508,21 @@ def _pool(opinions: Probabilities, weights: Probabilities) -> Probabilities:
 
 
 def _fit_weights(opinions: Probabilities, target: npt.NDArray[np.intp]) -> Probabilities:
-    """One non-negative weight a head that makes the right class most probable (least mean negative log-likelihood)."""
+    """One non-negative weight a head that makes the right class most probable (least mean negative log-likelihood).
+
+    A head that would hardly be heard gets none, so that nobody has to ask it.
+    """
     rows = np.arange(len(target))
 
     def loss(weights: Probabilities) -> float:
         return float(-np.log(np.maximum(_pool(opinions, weights)[rows, target], 1e-12)).mean())
 
     start = np.full(len(opinions), 1.0 / len(opinions))
-    found = minimize(loss, start, method="L-BFGS-B", bounds=[(0.05, 5.0)] * len(opinions))
+    heard = minimize(loss, start, method="L-BFGS-B", bounds=[(0.0, 5.0)] * len(opinions)).x >= LEAST_WEIGHT
+    if not heard.any():
+        return start
+    bounds = [(0.0, 5.0 if each else 0.0) for each in heard]
+    found = minimize(loss, np.where(heard, start, 0.0), method="L-BFGS-B", bounds=bounds)
     return np.asarray(found.x, dtype=np.float64)
 
 

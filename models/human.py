@@ -29,7 +29,7 @@ from models.entities import without_entities
 from models.sentences import split_sentences
 
 LEXICON = Path(__file__).parent / "data" / "lexicon" / "human"
-METHOD = "human-2"
+METHOD = "human-3"
 RECALL_WEIGHT = 3.0  # beta of the F-score that sets the thresholds: recall counts three times as much as precision
 ENOUGH = 20  # held-out texts of each kind, below which the default evidence stays
 FEWEST_WORDS = 3
@@ -236,7 +236,8 @@ def talk_probabilities(intents: HeadEnsemble, texts: Sequence[str]) -> Scores:
 
 
 def _chat_units(text: str) -> tuple[str, ...]:
-    """A chat message whole, and sentence by sentence when it has several."""
+    """A chat message whole, and sentence by sentence when it has several; order numbers ask for nobody."""
+    text = without_entities(text)
     sentences = split_sentences(text)
     if len(text) > CONTEXT_CHARACTERS and sentences:
         return sentences
@@ -247,12 +248,16 @@ def _mail_units(subject: str, body: str) -> tuple[str, ...]:
     """The sentences of a mail; salutations and signatures are left out, they are all that is shorter and asks for nobody."""
     sentences = (*split_sentences(subject), *split_sentences(body))
     return tuple(
-        sentence for sentence in sentences if len(sentence.split()) >= FEWEST_WORDS or lexicon_evidence(sentence)[0]
+        without_entities(sentence)
+        for sentence in sentences
+        if len(sentence.split()) >= FEWEST_WORDS or lexicon_evidence(sentence)[0]
     )
 
 
 def _asks(turn: Example) -> Example:
-    return Example(turn.text, TALK_TO_HUMAN if turn.label == TALK_TO_HUMAN else None, turn.language, turn.author)
+    return Example(
+        without_entities(turn.text), TALK_TO_HUMAN if turn.label == TALK_TO_HUMAN else None, turn.language, turn.author
+    )
 
 
 def _weights(evidence: Evidence) -> Scores:

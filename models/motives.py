@@ -1,8 +1,9 @@
 """The motives of a mail: which of the shop's contact reasons it gives, several at once, each with its own probability.
 
 The mail is read twice by one head ensemble: as a whole, and sentence by sentence, because a second motive often takes
-one sentence of a long mail. The log-odds that a motive is present are a weighted sum of what the whole says and of what
-its strongest sentence says; the weights are the same for all motives and fitted on held-out mails.
+one sentence of a long mail. The vector of the whole is the mean of its sentences' vectors. The log-odds that a motive is
+present are a weighted sum of what the whole says and of what its strongest sentence says; the weights are the same for
+all motives and fitted on held-out mails.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
 from models.corpus import Example, MailExample
-from models.encoder import Encoder
+from models.encoder import BySentence, Encoder
 from models.ensemble import HeadEnsemble, Probabilities
 from models.entities import without_entities
 from models.sentences import split_sentences
 
 OTHER = "other"  # the motive of a mail that has none: it stands alone
-METHOD = "motives-2"
+METHOD = "motives-3"
 SHORTEST_SUBJECT = 4
 
 
@@ -96,7 +97,7 @@ class MotiveReader:
         calibration = [
             Example(_whole(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in frozen
         ]
-        reader = cls(HeadEnsemble.fit(encoder, examples, calibration, progress))
+        reader = cls(HeadEnsemble.fit(BySentence(encoder), examples, calibration, progress))
         progress("thresholds")
         known = [mail for mail in frozen if set(mail.motives) <= set(reader.labels)]
         if len(known) >= 50:
@@ -125,7 +126,9 @@ class MotiveReader:
         """Raises ValueError when it was trained with another encoder."""
         description = json.loads((folder / "motives.json").read_text(encoding="utf-8"))
         return cls(
-            HeadEnsemble.load(folder, encoder), Presence(**description["presence"]), description["further_threshold"]
+            HeadEnsemble.load(folder, BySentence(encoder)),
+            Presence(**description["presence"]),
+            description["further_threshold"],
         )
 
     def _opinions(self, mails: Sequence[tuple[str, str]]) -> tuple[Probabilities, npt.NDArray[np.intp]]:

@@ -13,6 +13,7 @@ _SOURCES = (
     ("bot/data", "*.yml"),
     ("bot", "*.yml"),
     ("bot", "requirements.lock"),
+    ("faq_kb/wordings", "*.tsv"),
     ("triage/data", "*.jsonl"),
     ("triage", "newest.py"),
     ("models/data", "*"),
