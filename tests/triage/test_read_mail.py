@@ -89,6 +89,19 @@ def test_a_missing_message_id_is_made_from_the_content() -> None:
         ("ks_c_5601-1987", "안녕".encode("cp949"), "안녕"),
         ('"windows-1252"', "l’été".encode("cp1252"), "l’été"),
         ("hex", b"bonjour", "bonjour"),
+        (
+            "utf-8",
+            "Où est l’été ? Déjà payé ".encode() + b"\x97 envoy\xe9 par " + "la boîte".encode(),
+            "Où est l’été ? Déjà payé — envoyé par la boîte",
+        ),
+        (
+            "utf-8",
+            "Où est l’été ? Déjà payé, 5 ".encode() + b"\xe2\x82 net".strip(),
+            "Où est l’été ? Déjà payé, 5 \ufffd net",
+        ),
+        ("utf-8", "Où est l’été ? Déjà pay".encode() + b"\xc3", "Où est l’été ? Déjà pay\ufffd"),
+        ("big5", "軟體更新".encode("big5").decode("latin-1").encode(), "軟體更新"),
+        ("big5", "l’été à la forêt".encode(), "l’été à la forêt"),
     ],
 )
 def test_text_is_right_whatever_character_set_is_declared(charset: str, data: bytes, expected: str) -> None:
