@@ -151,6 +151,42 @@ def test_html_quotes_are_history_and_answers_between_them_are_not() -> None:
     assert "Quelle adresse" in read.quoted
 
 
+_OUTLOOK = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"
+_WINDOWS_MAIL = (
+    "padding-top: 5px; border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;"
+)
+_SWEDISH = "<b>Från:</b> Butik<br><b>Skickat:</b> den 3 mars 2026 10:12<br><b>Till:</b> Jean<br><b>Ämne:</b> Paket"
+_RUSSIAN = "<b>От:</b> Магазин<br><b>Отправлено:</b> 3 марта 2026 г. 10:12<br><b>Кому:</b> Jean"
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        f"<div><div style='{_OUTLOOK}'><p class=MsoNormal>{_SWEDISH}</p></div></div><p>Hej</p><p>Butiken</p>",
+        f"<div style='{_OUTLOOK.replace('cm', 'in')}'><p>{_SWEDISH}</p></div><p>Hej</p><p>Butiken</p>",
+        f"<div style='{_WINDOWS_MAIL}'><div>{_RUSSIAN}</div></div><div>Hej</div><div>Butiken</div>",
+    ],
+)
+def test_what_outlook_and_windows_mail_draw_a_line_above_is_history_in_any_language(answered: str) -> None:
+    html = f"<html><body><div class=WordSection1><p>Toujours rien !</p><p>Jean</p>{answered}</div><p>Pied</p></body></html>"
+    read = read_mail(mail(html, content_type="text/html; charset=utf-8"))
+    assert read.text.split() == ["Toujours", "rien", "!", "Jean", "Pied"]
+    assert "Hej" in read.quoted
+    assert "Butiken" in read.quoted
+    assert "2026" in read.quoted
+
+
+@pytest.mark.parametrize(
+    "style", ["border-top:1px solid #ccc", "border:none;border-top:solid #E1E1E1 1.0pt", "padding:3.0pt 0cm 0cm 0cm"]
+)
+def test_a_form_with_a_line_above_it_is_no_history(style: str) -> None:
+    form = "<b>Nom :</b> Jean<br><b>E-mail :</b> j@x.example<br><b>Message :</b> Où est mon colis ?"
+    html = f"<p>Nouveau message</p><div style='{style}'>{form}</div><p>Envoyé par le formulaire</p>"
+    read = read_mail(mail(html, content_type="text/html; charset=utf-8"))
+    assert read.quoted == ""
+    assert "Où est mon colis ?" in read.text
+
+
 def test_an_indented_paragraph_is_no_history() -> None:
     html = "<p>Votre site dit :</p><blockquote>Retours gratuits</blockquote><p>Est-ce vrai ?</p>"
     read = read_mail(mail(html, content_type="text/html"))
