@@ -183,7 +183,7 @@ def open_house(settings: Settings) -> House:
     """Build a house: loads the models (two seconds) and the FAQ; starts nothing."""
     encoder = open_encoder(settings)
     database = Database(settings.database)
-    measure_database(database.engine)
+    measure_database(database)
     return House(
         settings=settings,
         database=database,
