@@ -42,10 +42,10 @@ class FileStore:
         path = self._place(digest)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._locked(fcntl.LOCK_SH):
-            try:
+            if _has_size(path, len(content)):
                 # It is as good as new: a sweep that takes it for an old orphan must not remove what we are about to name.
                 os.utime(path)
-            except FileNotFoundError:
+            else:
                 self._write(content, path)
         # Also when it was here already: whoever wrote it may not have come this far yet.
         for folder in (path.parent, self._folder):
@@ -107,6 +107,14 @@ class FileStore:
         with open(self._folder / "lock", "wb") as lock:
             fcntl.flock(lock, mode)
             yield
+
+
+def _has_size(path: Path, size: int) -> bool:
+    """Whether a file is there and has not been cut off, as a disk that fails may do."""
+    try:
+        return path.stat().st_size == size
+    except FileNotFoundError:
+        return False
 
 
 def _age(path: Path) -> float:

@@ -58,6 +58,16 @@ def test_the_same_content_is_written_once(files: FileStore) -> None:
     assert again.stat().st_ino == written
 
 
+def test_a_file_that_was_cut_off_is_written_again(files: FileStore) -> None:
+    path = files.path(files.keep(b"a photo"))
+    assert path is not None
+    path.write_bytes(b"a ph")
+
+    files.keep(b"a photo")
+
+    assert path.read_bytes() == b"a photo"
+
+
 def test_many_keep_the_same_content_at_once(files: FileStore, tmp_path: Path) -> None:
     content = os.urandom(300_000)
     threads = [threading.Thread(target=files.keep, args=(content,)) for _ in range(12)]
