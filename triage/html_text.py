@@ -43,6 +43,7 @@ _HEADER_STYLE = re.compile(
     r"|padding-top:5px;border-top-color:[^;]*;border-top-width:1px;border-top-style:solid",
     re.I,
 )
+_MAX_HEADERS, _MAX_NAMES = 20, 12  # a header has eight names at most; who writes thousands wants us to be busy
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
 
 
@@ -117,12 +118,12 @@ def _quotes(tree: lxml.html.HtmlElement) -> Iterator[lxml.html.HtmlElement]:
 
 def _below_headers(tree: lxml.html.HtmlElement) -> Iterator[tuple[lxml.html.HtmlElement, lxml.html.HtmlElement]]:
     """The block with the header of the mail that is answered, and the element whose rest is that mail."""
-    for element in list(tree.iter("div")):
-        if not _HEADER_STYLE.search(re.sub(r"\s+", "", element.get("style") or "")):
-            continue
-        names = [each for each in element.iter("b", "strong") if each.text_content().strip().endswith(":")]
+    drawn = (each for each in tree.iter("div") if _HEADER_STYLE.search(re.sub(r"\s+", "", each.get("style") or "")))
+    for element in list(islice(drawn, _MAX_HEADERS)):
+        bold = islice(element.iter("b", "strong"), _MAX_NAMES)
+        names = sum("".join(islice(each.itertext(), 5)).strip().endswith(":") for each in bold)
         around = element.getparent()
-        if len(names) < 3 or around is None:
+        if names < 3 or around is None:
             continue
         # Outlook wraps the block once more: the mail stands behind the wrapping.
         block = element
