@@ -1,5 +1,5 @@
 # The verbs of Comptoir. `make run` and `make test` are all that a newcomer needs.
-.PHONY: run test install train lint lock bench clean
+.PHONY: run test install train lint lock bench bench-libraries clean
 PYTHON ?= python3.11
 
 run: install ## install, train what is missing, start everything, print the URLs
@@ -32,6 +32,10 @@ lint: install
 
 bench: install train
 	@.venv/bin/python -m tests.bench
+
+bench-libraries: install ## the mail libraries that the benchmark reads the same mails with; the product uses none of them
+	.venv/bin/uv venv -q --clear --python $(PYTHON) .venv-bench
+	.venv/bin/uv pip install -q --python .venv-bench/bin/python -r tests/bench/requirements.txt
 
 # Torch is installed first by pip (where a CPU build is at hand, it takes that); its CUDA parts never enter the lock.
 CUDA = '^(nvidia-[a-z0-9-]+|cuda-[a-z]+|triton)=='

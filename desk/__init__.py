@@ -5,6 +5,7 @@ transaction and know nothing of HTTP, Rasa or mail servers.
 """
 
 from desk.agents import add_agent, agent_by_id, count_agents, log_in
+from desk.attachments import CUT_OFF, FiledAttachment, attachment, attachments_of, named_digests
 from desk.automatic import (
     AutomaticKind,
     AutomaticSent,
@@ -57,6 +58,7 @@ from desk.mailbox import (
     file_mail,
     is_received,
     latest_mail,
+    mail_raw,
     receive,
     send_answer,
 )
@@ -99,6 +101,7 @@ from desk.tables import (
     Actor,
     AddressTrouble,
     Agent,
+    Attachment,
     Channel,
     Conversation,
     Correction,
@@ -119,6 +122,7 @@ from desk.tables import (
 __all__ = [
     "ALARM_AFTER",
     "BOT_TURN",
+    "CUT_OFF",
     "QUEUE_TOPIC",
     "READ_MAIL",
     "REOPEN_WITHIN",
@@ -127,6 +131,7 @@ __all__ = [
     "AddressTrouble",
     "Agent",
     "AlreadyReviewed",
+    "Attachment",
     "AutomaticKind",
     "AutomaticSent",
     "Channel",
@@ -136,6 +141,7 @@ __all__ = [
     "CorrectionState",
     "Event",
     "EventKind",
+    "FiledAttachment",
     "FiledMail",
     "InboundMail",
     "KeptMail",
@@ -163,6 +169,8 @@ __all__ = [
     "agent_by_id",
     "answer",
     "append",
+    "attachment",
+    "attachments_of",
     "begin_sending",
     "claim_conversation",
     "close",
@@ -185,6 +193,7 @@ __all__ = [
     "leave_in_doubt",
     "load",
     "log_in",
+    "mail_raw",
     "mailbox_alarms",
     "mailbox_readings",
     "mails_since",
@@ -192,6 +201,7 @@ __all__ = [
     "mark_sent",
     "may_enter",
     "misread",
+    "named_digests",
     "note_sorting",
     "note_trouble",
     "open_as_case",

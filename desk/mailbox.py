@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from desk.attachments import FiledAttachment, note_attachments
 from desk.conversations import append, load, open_mail
 from desk.outbox import (
     Returned,
@@ -57,7 +58,7 @@ class FiledMail:
     language: str
     text: str
     quoted: str
-    attachments: tuple[str, ...]
+    attachments: tuple[FiledAttachment, ...]
     defects: tuple[str, ...]
     sorting: Mapping[str, Any]
     draft: Mapping[str, str] | None
@@ -152,7 +153,7 @@ def file_mail(
         forget_trouble(session, filed.speakers)
     mail.conversation_id = conversation.id
     session.flush()
-    append(
+    message = append(
         session,
         conversation.id,
         EventKind.MESSAGE,
@@ -162,16 +163,22 @@ def file_mail(
             "quoted": filed.quoted,
             "subject": filed.subject,
             "from": filed.sender,
-            "attachments": list(filed.attachments),
+            "attachments": [each.name for each in filed.attachments],
             "defects": list(filed.defects),
             "mail_id": mail.id,
             **({"whole_bytes": mail.whole_bytes} if mail.whole_bytes else {}),
         },
     )
+    note_attachments(session, message, mail.id, filed.attachments)
     append(
         session, conversation.id, EventKind.SORTED, Actor.SYSTEM, {"mail_id": mail.id, "sorting": dict(filed.sorting)}
     )
     return conversation
+
+
+def mail_raw(session: Session, mail_id: int) -> bytes | None:
+    """A mail as it came; None when there is none of this id."""
+    return session.scalar(select(InboundMail.raw).where(InboundMail.id == mail_id))
 
 
 def latest_mail(session: Session, conversation_id: str) -> InboundMail | None:

@@ -174,6 +174,30 @@ class InboundMail(Base):
     """How often it had been tried when it went to the quarantine."""
 
 
+class Attachment(Base):
+    """A file that came with a mail of a case; its content lies in the `FileStore`, beside the database."""
+
+    __tablename__ = "attachment"
+    __table_args__ = (
+        ForeignKeyConstraint(["conversation_id", "event_number"], ["event.conversation_id", "event.number"]),
+        Index("ix_attachment_conversation_id_event_number", "conversation_id", "event_number"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[str] = mapped_column(String(36))
+    event_number: Mapped[int]
+    """The message that it came with."""
+    mail_id: Mapped[int] = mapped_column(ForeignKey("inbound_mail.id"), index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    content_type: Mapped[str] = mapped_column(String(200))
+    """As the sender states it."""
+    size: Mapped[int] = mapped_column(BigInteger)
+    digest: Mapped[str | None] = mapped_column(String(64), index=True)
+    """SHA-256 of the content, its name in the `FileStore`; None when it is only in the raw mail."""
+    left_out: Mapped[str] = mapped_column(String(20), default="")
+    """Why it is only there; empty when it is not."""
+
+
 class OutboundMail(Base):
     """One mail of ours to send, once per key."""
 

@@ -15,9 +15,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from desk.attachments import attachments_of
 from desk.mailbox import latest_mail
 from desk.outbox import OutboundStatus, outgoing
-from desk.tables import Actor, Agent, Channel, Conversation, Event, EventKind, InboundMail, MailKind, Owner
+from desk.tables import Actor, Agent, Attachment, Channel, Conversation, Event, EventKind, InboundMail, MailKind, Owner
 from shop import Customer, CustomerView, OrderView, customer_by_email, find_order, orders_of, view_customer, view_order
 
 RECENT = timedelta(days=30)
@@ -69,7 +70,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Line:
-    """One event of a transcript, with its agent's name. `outgoing` says where a mail of ours is."""
+    """One event of a transcript, with its agent's name. `outgoing` says where a mail of ours is, `attachments` are the files
+    that came with a mail."""
 
     number: int
     at: datetime
@@ -78,6 +80,7 @@ class Line:
     agent: str | None
     body: Mapping[str, Any]
     outgoing: OutboundStatus | None = None
+    attachments: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,8 @@ def transcript(
             chosen = chosen.where(Event.number < before)
         found = session.execute(chosen.order_by(Event.number.desc()).limit(limit)).all()[::-1]
     ours = outgoing(session, conversation_id)
-    lines = tuple(_line(event, name, ours) for event, name in found)
+    files = attachments_of(session, conversation_id)
+    lines = tuple(_line(event, name, ours, files) for event, name in found)
     return Transcript(lines, earlier=bool(lines) and lines[0].number > 1)
 
 
@@ -166,7 +170,7 @@ def one_line(session: Session, conversation_id: str, number: int) -> Line | None
         .outerjoin(Agent, Agent.id == Event.agent_id)
         .where(Event.conversation_id == conversation_id, Event.number == number)
     ).first()
-    return _line(found[0], found[1], {}) if found else None
+    return _line(found[0], found[1], {}, {}) if found else None
 
 
 def mail_case(session: Session, conversation_id: str) -> MailCase | None:
@@ -312,11 +316,14 @@ def _sortings(session: Session, conversation_ids: Sequence[str]) -> dict[str, Ma
     return {conversation_id: sorting or {} for conversation_id, sorting in found if conversation_id is not None}
 
 
-def _line(event: Event, agent: str | None, ours: Mapping[int, OutboundStatus]) -> Line:
+def _line(
+    event: Event, agent: str | None, ours: Mapping[int, OutboundStatus], files: Mapping[int, Sequence[Attachment]]
+) -> Line:
     # A mail that came in names its row by the same word; only what we said has left us.
     sent = event.kind == EventKind.MESSAGE and event.actor != Actor.CUSTOMER
     status = ours.get(event.body["mail_id"]) if sent and "mail_id" in event.body else None
-    return Line(event.number, event.at, event.kind, event.actor, agent, event.body, status)
+    came_along = files.get(event.number, ())
+    return Line(event.number, event.at, event.kind, event.actor, agent, event.body, status, came_along)
 
 
 def _cited_orders(session: Session, conversation_id: str) -> list[int]:

@@ -4,7 +4,15 @@
 human is asked for, order numbers, e-mail addresses, postcodes. `HeadEnsemble` is the one mechanism behind FAQ topics,
 intents and motives; `train_*` write versions with model cards; `evaluate_*` measure. This room imports no other and is
 told every path.
+
+What learns and reads brings torch and scikit-learn with it, which take seconds to load. It is imported when it is first asked
+for: a mail can be taken in, and an order number found in it, without.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from models.artifacts import (
     ArtifactError,
@@ -29,33 +37,56 @@ from models.corpus import (
     read_out_of_scope,
     read_questions,
 )
-from models.encoder import LIGHT, Encoder, load_encoder
-from models.ensemble import HeadEnsemble
 from models.entities import Entity, find_entities, find_order_numbers
-from models.evaluate import (
-    ChatFigures,
-    FaqFigures,
-    HumanFigures,
-    TriageFigures,
-    as_dict,
-    evaluate_chat,
-    evaluate_faq,
-    evaluate_triage,
-)
-from models.human import HumanOpinion, HumanRequestDetector
-from models.language import LanguageReader
-from models.motives import MotiveReader
-from models.risk import Threshold, choose_threshold
 from models.sentences import split_sentences
-from models.train import Trained, train_chat, train_faq, train_human, train_language, train_mail
-from models.understanding import (
-    ChatReading,
-    MailReading,
-    Understanding,
-    load_understanding,
-    read_threshold,
-    served_threshold,
-)
+
+if TYPE_CHECKING:
+    from models.encoder import LIGHT, Encoder, load_encoder
+    from models.ensemble import HeadEnsemble
+    from models.evaluate import (
+        ChatFigures,
+        FaqFigures,
+        HumanFigures,
+        TriageFigures,
+        as_dict,
+        evaluate_chat,
+        evaluate_faq,
+        evaluate_triage,
+    )
+    from models.human import HumanOpinion, HumanRequestDetector
+    from models.language import LanguageReader
+    from models.motives import MotiveReader
+    from models.risk import Threshold, choose_threshold
+    from models.train import Trained, train_chat, train_faq, train_human, train_language, train_mail
+    from models.understanding import (
+        ChatReading,
+        MailReading,
+        Understanding,
+        load_understanding,
+        read_threshold,
+        served_threshold,
+    )
+else:
+    _LATER = {
+        "encoder": "LIGHT Encoder load_encoder",
+        "ensemble": "HeadEnsemble",
+        "evaluate": "ChatFigures FaqFigures HumanFigures TriageFigures as_dict evaluate_chat evaluate_faq evaluate_triage",
+        "human": "HumanOpinion HumanRequestDetector",
+        "language": "LanguageReader",
+        "motives": "MotiveReader",
+        "risk": "Threshold choose_threshold",
+        "train": "Trained train_chat train_faq train_human train_language train_mail",
+        "understanding": "ChatReading MailReading Understanding load_understanding read_threshold served_threshold",
+    }
+    _MODULE_OF = {name: f"models.{module}" for module, names in _LATER.items() for name in names.split()}
+
+    def __getattr__(name: str) -> Any:
+        """A public name that is not imported yet (PEP 562)."""
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'models' has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_MODULE_OF[name]), name)
+        return value
+
 
 __all__ = [
     "LANGUAGES",

@@ -104,9 +104,10 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
     except ArtifactError as error:
         raise click.ClickException(str(error)) from error
     ours = OurSide(settings.mail.our_addresses, settings.mail.authserv_id)
-    policy = as_triage_policy(settings.mail.policy)
+    policy, limits = as_triage_policy(settings.mail.policy), settings.mail.attachments.limits
     for name, raw in read_sources(files):
-        row = {"source": name, **sort_mail(raw, understanding, ours=ours, policy=policy).to_dict()}
+        result = sort_mail(raw, understanding, ours=ours, policy=policy, limits=limits)
+        row = {"source": name, **result.to_dict()}
         sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 

@@ -1,19 +1,15 @@
-"""The mail policy in `comptoir.toml`: what may be done with a mail of each motive, and how much may go out without an agent.
-
-Kept apart from `triage.Policy`, which it becomes, so that the settings can be read without loading a model.
-"""
+"""The mail policy in `comptoir.toml`: what may be done with a mail of each motive, and how much may go out without an agent."""
 
 from __future__ import annotations
 
 import csv
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-if TYPE_CHECKING:
-    from triage import Policy
+from triage import Policy, Rule
 
 MOTIVES_FILE = Path(__file__).resolve().parent.parent / "triage" / "motives.csv"
 
@@ -73,7 +69,6 @@ class MailPolicy(BaseModel):
 
 def as_triage_policy(policy: MailPolicy) -> Policy:
     """The same policy as `triage.decide` takes it."""
-    from triage import Policy, Rule
 
     def rule(each: MotiveRule) -> Rule:
         return Rule(each.action, each.error_rate, each.hours, each.team)

@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 import triage
-from desk import AutomaticKind, FiledMail, InboundMail, MailKind, Returned, mails_since
+from desk import AutomaticKind, FiledAttachment, FiledMail, InboundMail, MailKind, Returned, mails_since
 from faq_kb import Hit
+from service.attachments import keep_attachments
 from service.wiring import House
 from shop import OrderState, OrderView, ParcelState, customer_by_email, find_order, orders_of
 from store import utc_now
@@ -49,8 +50,9 @@ class StudiedMail:
 
 
 def study(house: House, mail: InboundMail) -> StudiedMail:
-    """Read and sort a mail, find what there is to answer it with, and write the drafts."""
-    read = triage.read_mail(mail.raw, envelope_from=mail.envelope_from)
+    """Read and sort a mail, keep its files, find what there is to answer it with, and write the drafts."""
+    limits = house.settings.mail.attachments.limits
+    read = triage.read_mail(mail.raw, envelope_from=mail.envelope_from, limits=limits)
     sorting = triage.sort(read, house.understanding, contact=_contact(house, read, mail))
     sender = triage.verify_sender(mail.raw, read.from_address, house.settings.mail.authserv_id)
     order, customer_id = _order_of(house, read, sorting) if sender.standing == "verified" else (None, None)
@@ -64,6 +66,7 @@ def study(house: House, mail: InboundMail) -> StudiedMail:
     decision = triage.decide(read, sorting, ours=house.our_side, policy=house.mail_policy, findings=findings)
     result = triage.TriageResult(read, sorting, sender, decision)
     silent = decision.action == "ignore"
+    by_a_machine = decision.verdict.is_bounce or decision.verdict.is_auto_reply
     draft = None if silent else _write(house, result, "mail", order, answer)
     filed = _filed(
         house,
@@ -72,6 +75,8 @@ def study(house: House, mail: InboundMail) -> StudiedMail:
         sorting=result.to_dict(),
         draft={"subject": draft.subject, "text": draft.text} if draft else None,
         silent=silent,
+        # What a machine sends is told in one line of its case, without the files.
+        attachments=() if by_a_machine else keep_attachments(house, mail, read),
     )
     filed = replace(_of_a_machine(house, filed, mail.raw, result), forged=sender.standing == "failed")
     return StudiedMail(filed, result, findings, _automatic_reply(house, result, order, answer), customer_id)
@@ -80,7 +85,9 @@ def study(house: House, mail: InboundMail) -> StudiedMail:
 def file_unsorted(house: House, mail: InboundMail) -> FiledMail:
     """The mail as it is, for an agent to look at: when it could not be sorted, or a machine wrote it."""
     language = house.settings.default_language
-    return _filed(house, triage.read_mail(mail.raw), language, sorting={}, draft=None, silent=False)
+    read = triage.read_mail(mail.raw, limits=house.settings.mail.attachments.limits)
+    files = keep_attachments(house, mail, read)
+    return _filed(house, read, language, sorting={}, draft=None, silent=False, attachments=files)
 
 
 def _of_a_machine(house: House, filed: FiledMail, raw: bytes, result: triage.TriageResult) -> FiledMail:
@@ -190,6 +197,7 @@ def _filed(
     sorting: Mapping[str, Any],
     draft: Mapping[str, str] | None,
     silent: bool,
+    attachments: tuple[FiledAttachment, ...],
 ) -> FiledMail:
     named = house.case_signer.named_in(read)
     return FiledMail(
@@ -201,7 +209,7 @@ def _filed(
         language=language,
         text=read.text,
         quoted=read.quoted,
-        attachments=tuple(each.name for each in read.attachments),
+        attachments=attachments,
         defects=read.defects,
         sorting=sorting,
         draft=draft,

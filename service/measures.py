@@ -11,7 +11,6 @@ from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy import event, func, select
-from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from desk import Channel, Conversation, MailboxReading, Owner, count_quarantined, count_undecided
@@ -61,8 +60,9 @@ def _took(started: float) -> None:
     _thread.database_seconds = database_seconds() + time.perf_counter() - started
 
 
-def measure_database(engine: Engine) -> None:
-    """Time the statements (the wait for SQLite's write lock is in BEGIN) and commits on `engine`, a clock a thread."""
+def measure_database(database: Database) -> None:
+    """Time the statements and commits on a database, a clock a thread; the wait for its turn to write and for SQLite's write
+    lock (in BEGIN) are in it."""
 
     def before(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
         context.comptoir_started = time.perf_counter()
@@ -70,9 +70,13 @@ def measure_database(engine: Engine) -> None:
     def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
         _took(context.comptoir_started)
 
-    event.listen(engine, "before_cursor_execute", before)
-    event.listen(engine, "after_cursor_execute", after)
-    dialect: Any = engine.dialect
+    def waited(seconds: float) -> None:
+        _thread.database_seconds = database_seconds() + seconds
+
+    database.waited = waited
+    event.listen(database.engine, "before_cursor_execute", before)
+    event.listen(database.engine, "after_cursor_execute", after)
+    dialect: Any = database.engine.dialect
     commit = dialect.do_commit
 
     def timed_commit(connection: Any) -> None:

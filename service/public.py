@@ -49,7 +49,9 @@ def public_blueprint(house: House) -> APIBlueprint:
         raw = request.get_data(cache=False)
         if not raw:
             abort(400, "the body is empty; send one mail as message/rfc822")
-        return triage.triage(raw, house.understanding, ours=house.our_side, policy=house.mail_policy).to_dict()
+        limits = house.settings.mail.attachments.limits
+        result = triage.triage(raw, house.understanding, ours=house.our_side, policy=house.mail_policy, limits=limits)
+        return result.to_dict()
 
     @public.get("/api/v1/orders/<number>/status")
     @limiter.limit(house.settings.limits.orders)

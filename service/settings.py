@@ -8,6 +8,7 @@ import hmac
 import os
 import secrets
 import tomllib
+from dataclasses import replace
 from datetime import date, time, timedelta
 from pathlib import Path
 from typing import Literal, Self
@@ -19,6 +20,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from desk import OpeningHours
 from service.mail_policy import MailPolicy
+from triage import EXECUTABLES, LIMITS, Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 LANGUAGES = ("fr", "en", "de", "es", "it")
@@ -102,6 +104,25 @@ class Mailbox(BaseModel):
         return self
 
 
+class Attachments(BaseModel):
+    """Which files of a mail are kept by themselves, so that agents can open them; of the others only the name is."""
+
+    largest_bytes: int = Field(default=25 * 1024 * 1024, ge=0)
+    total_bytes: int = Field(default=50 * 1024 * 1024, ge=0)
+    """Of one mail."""
+    refused: frozenset[str] = EXECUTABLES
+    """Endings of file names and content types. With any, a program is refused whatever it calls itself."""
+
+    @field_validator("refused")
+    @classmethod
+    def _comparable(cls, refused: frozenset[str]) -> frozenset[str]:
+        return frozenset(each.strip().lower().removeprefix(".") for each in refused)
+
+    @property
+    def limits(self) -> Limits:
+        return replace(LIMITS, attachment=self.largest_bytes, attachments=self.total_bytes, refused=self.refused)
+
+
 class Mail(BaseModel):
     """Where mail comes in and goes out. Without a relay, mail goes to the demo sink, which the desk can show."""
 
@@ -116,6 +137,7 @@ class Mail(BaseModel):
     listen_port: int = 2525
     lmtp_port: int | None = None
     max_bytes: int = Field(default=50 * 1024 * 1024, ge=1024 * 1024)
+    attachments: Attachments = Attachments()
     webhook_token: SecretStr = SecretStr("")
     mailboxes: tuple[Mailbox, ...] = ()
     relay_host: str | None = None
@@ -270,6 +292,11 @@ class Settings(BaseSettings):
     def drop_dir(self) -> Path:
         """The folder whose mail (.eml, mbox, Maildir) is taken in."""
         return self.data_dir / "mail" / "drop"
+
+    @property
+    def attachments_dir(self) -> Path:
+        """Where the files that came with mail are kept."""
+        return self.data_dir / "mail" / "attachments"
 
     @property
     def tokens_dir(self) -> Path:

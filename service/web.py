@@ -72,6 +72,7 @@ def _console_doors(house: House) -> ConsoleDoors:
         understood=lambda text, language: house.read_chat(text, language).intent,
         html=to_html,
         open_kept=lambda mail_id: _open_kept(house, mail_id),
+        files=house.files,
         zone=house.hours.zone,
         stopping=house.stopping,
         mailbox_alarms=house.mailboxes.alarms,

@@ -30,7 +30,7 @@ from service.mailboxes import Mailboxes
 from service.measures import READ_SECONDS, measure_database
 from service.settings import ROOT, Settings
 from service.understanding import open_encoder, open_faq_live, open_understanding
-from store import Database, pending_revisions, utc_now
+from store import Database, FileStore, pending_revisions, utc_now
 
 log = structlog.get_logger()
 
@@ -87,6 +87,11 @@ class House:
     @cached_property
     def mailboxes(self) -> Mailboxes:
         return Mailboxes(self.database, self.settings)
+
+    @cached_property
+    def files(self) -> FileStore:
+        """The contents of the attachments."""
+        return FileStore(self.settings.attachments_dir)
 
     @cached_property
     def our_side(self) -> triage.OurSide:
@@ -178,7 +183,7 @@ def open_house(settings: Settings) -> House:
     """Build a house: loads the models (two seconds) and the FAQ; starts nothing."""
     encoder = open_encoder(settings)
     database = Database(settings.database)
-    measure_database(database.engine)
+    measure_database(database)
     return House(
         settings=settings,
         database=database,

@@ -35,6 +35,7 @@ from desk import (
     quarantine,
     wait_again,
 )
+from service.attachments import sweep_files
 from service.automatic import file_and_answer
 from service.mail_out import TEXT_SECONDS, NotTaken, PerhapsTaken
 from service.mail_reading import study
@@ -47,6 +48,7 @@ from store.jobs import topic
 log = structlog.get_logger()
 
 SWEEP_SECONDS = 5.0
+FILES_EVERY_SECONDS = 3600.0
 MAIL_LEASE = timedelta(seconds=180)
 """A lease outlives the longest honest handling: here a huge mail or a slow relay."""
 HANDOVER_LEASE = timedelta(seconds=TEXT_SECONDS + 60)
@@ -108,9 +110,13 @@ class Workers:
                     listener.wait(SWEEP_SECONDS)
 
     def _sweep(self) -> None:
+        files_due = time.monotonic()
         while not self._house.stopping.wait(SWEEP_SECONDS):
             try:
                 sweep_once(self._house)
+                if time.monotonic() >= files_due:
+                    files_due = time.monotonic() + FILES_EVERY_SECONDS
+                    sweep_files(self._house)
             except Exception:
                 log.exception("sweep failed; it is tried again")
 

@@ -6,13 +6,16 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 
-from faker import Faker
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from shop.returns import ReturnPolicy, create_return
 from shop.tables import Customer, ItemKind, Order, OrderLine, OrderState, Parcel, ParcelState, ReturnState
+
+if TYPE_CHECKING:
+    from faker import Faker
 
 CUSTOMERS = 220
 ORDERS = 440
@@ -91,6 +94,8 @@ def seed(session: Session, *, now: datetime, advance: Callable[[], None] = lambd
     if session.scalar(select(func.count()).select_from(Customer)):
         return False
     dice = random.Random(20260104)
+    from faker import Faker  # half a second that only this function needs
+
     fake = Faker(["fr_FR"])
     fake.seed_instance(20260104)
     customers = [_first_customer(now), *(_customer(fake, dice, index, now) for index in range(1, CUSTOMERS))]

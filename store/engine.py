@@ -1,8 +1,9 @@
-"""The database: one engine, write transactions that never deadlock on SQLite, and UTC times."""
+"""The database: one engine, write transactions that on SQLite never deadlock and never starve, and UTC times."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,10 @@ from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
 
 from store.bell import Bell
+from store.turns import Turns
+
+LOCK_SECONDS = 15
+"""How long a writer waits for SQLite's write lock before it gives up ("database is locked")."""
 
 
 def utc_now() -> datetime:
@@ -70,18 +75,25 @@ class Database:
         self.url = make_url(url)
         self.bell = bell or Bell()
         self.engine = create_engine(self.url, pool_size=32, max_overflow=96)
+        self.writing_engine = self.engine.execution_options(comptoir_write=True)
+        """The same for transactions that write; on SQLite `engine` alone refuses to."""
+        self.waited: Callable[[float], None] = lambda _seconds: None
+        """Told how long a write transaction has waited for its turn."""
+        self._turns: Turns | None = None
         if self.url.get_backend_name() == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._writing = self.engine.execution_options(comptoir_write=True)
+            self._turns = Turns()
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A write transaction: committed at the end of the block, rolled back on any exception.
 
-        SQLite takes its write lock at once (BEGIN IMMEDIATE), so two writers queue up instead of failing half-way.
+        SQLite takes its write lock at once (BEGIN IMMEDIATE), so two writers queue up instead of failing half-way. It lets a
+        writer that waits look again every now and then and gives the lock to whoever looks first: six busy threads are
+        enough to keep one of them out for `LOCK_SECONDS`. The threads of this process therefore take turns.
         """
-        with Session(self._writing, expire_on_commit=False) as session:
+        with self._turn(), Session(self.writing_engine, expire_on_commit=False) as session:
             with session.begin():
                 yield session
             topics = session.info.pop(_RINGS, set())
@@ -90,9 +102,20 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A consistent view of the database for reading; whatever is changed in it is thrown away."""
+        """A consistent view of the database for reading. On SQLite a write in it is refused: a transaction that began as
+        a reading one cannot wait for the write lock, it fails with "database is locked" at once."""
         with Session(self.engine, expire_on_commit=False) as session:
             yield session
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        if self._turns is None:
+            yield
+            return
+        asked = time.perf_counter()
+        with self._turns.next(LOCK_SECONDS):
+            self.waited(time.perf_counter() - asked)
+            yield
 
     def dispose(self) -> None:
         self.engine.dispose()
@@ -103,11 +126,14 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     # FULL, not NORMAL: a mail is acknowledged after COMMIT, so COMMIT must outlive a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
+    for pragma in (f"busy_timeout={LOCK_SECONDS * 1000}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:
     writing = connection.get_execution_options().get("comptoir_write", False)
+    if connection.info.get("writing") != writing:
+        connection.exec_driver_sql(f"PRAGMA query_only={'OFF' if writing else 'ON'}")
+        connection.info["writing"] = writing
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -17,14 +17,19 @@ _SCRIPTS = Path(__file__).parent / "migrations"
 def _config(database: Database) -> Config:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS))
-    config.attributes["engine"] = database.engine
+    config.attributes["engine"] = database.writing_engine
     return config
 
 
 def migrate(database: Database) -> None:
-    """Apply every revision that the database does not have yet; a new database gets all of them."""
+    """Apply every revision that the database does not have yet; a new database gets all of them.
+
+    On SQLite that is one write transaction: of two processes that start at once the second finds the work done.
+    """
     if database.url.get_backend_name() == "sqlite" and database.url.database:
         Path(database.url.database).parent.mkdir(parents=True, exist_ok=True)
+    if not pending_revisions(database):
+        return  # whoever writes at the moment is not waited for
     command.upgrade(_config(database), "head")
 
 

@@ -15,7 +15,8 @@ from triage.headers import Address
 from triage.machine import MachineVerdict, OurSide, Reason, Sent, judge
 from triage.mime import LIMITS, Limits
 from triage.newest import Newest, split_newest
-from triage.parse import Attachment, Mail, read_attachments, read_mail
+from triage.parse import Attachment, LeftOut, Mail, read_attachments, read_mail
+from triage.refused import EXECUTABLES
 from triage.reply import Composed, Draft, ReplyKind, compose, draft_reply, reply_subject, template_language
 from triage.result import TriageResult, triage
 from triage.sort import MailUnderstanding, MotiveGuess, Sorting, sort
@@ -25,6 +26,7 @@ from triage.verify import SenderCheck, verify_sender
 
 __all__ = [
     "DRAFT_ALL",
+    "EXECUTABLES",
     "LIMITS",
     "ORDER_MOTIVES",
     "Action",
@@ -39,6 +41,7 @@ __all__ = [
     "Draft",
     "Failure",
     "Findings",
+    "LeftOut",
     "Limits",
     "MachineVerdict",
     "Mail",

@@ -53,6 +53,7 @@ _WESTERN = re.compile(
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+_STRAY_BYTES = "comptoir-stray-bytes"
 _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
@@ -89,7 +90,9 @@ def _decoded(data: bytes, declared: str) -> tuple[str, str]:
         f"unknown character set {declared[:40]}" if declared and not name else "character set is not the declared one"
     )
     if name == "utf-8" and _mostly_utf8(data):
-        return data.decode("utf-8", "replace"), "broken UTF-8"
+        return _lenient_utf8(data), "broken UTF-8"
+    if name and _is_utf8(data):
+        return _encoded_once(data.decode("utf-8"), name), problem
     if name and name not in {"utf-8", "cp1252"}:
         replaced = data.decode(name, "replace")
         if replaced.count("\ufffd") <= max(2, len(data) // 200):
@@ -125,11 +128,36 @@ def _mostly_utf8(data: bytes) -> bool:
     return good >= 0.8 * high
 
 
+def _lenient_utf8(data: bytes) -> str:
+    return data.decode("utf-8", _STRAY_BYTES)
+
+
+def _read_stray_byte(error: UnicodeError) -> tuple[str, int]:
+    """A single byte between UTF-8 is most often a letter that another program added in Windows' character set (a footer, a
+    quotation mark); a character that has lost some of its bytes cannot be known."""
+    assert isinstance(error, UnicodeDecodeError)
+    stray = error.object[error.start : error.end]
+    single = len(stray) == 1 and error.end < len(error.object)
+    return (_western(stray) if single else "\ufffd"), error.end
+
+
+codecs.register_error(_STRAY_BYTES, _read_stray_byte)
+
+
+def _encoded_once(text: str, declared: str) -> str:
+    """`text`, or what it was before a program took its bytes for Latin-1 and made UTF-8 of them: then they are valid in the
+    declared character set, in which the text as it stands is not."""
+    try:
+        return text.encode("latin-1").decode(declared)
+    except (UnicodeError, ValueError):
+        return text
+
+
 def _sniff(data: bytes) -> str:
     if _is_utf8(data):
         return data.decode("utf-8")
     if _mostly_utf8(data):
-        return data.decode("utf-8", "replace")
+        return _lenient_utf8(data)
     if _is_western(data):
         return _western(data)
     best = charset_normalizer.from_bytes(data[:_GUESS_BYTES]).best()

@@ -37,6 +37,13 @@ _QUOTE_CLASSES = {
     "moz-forward-container",
 }
 _QUOTE_STYLE = re.compile(r"border(?:-left)?\s*:|padding-left\s*:", re.I)
+# The line that Outlook and Windows Mail draw above the header of the mail that is answered, whatever language that is in.
+_HEADER_STYLE = re.compile(
+    r"border:none;border-top:solid(?:#\w+|windowtext)1(?:\.0)?pt;padding:3(?:\.0)?pt(?:0(?:cm|in)){3}"
+    r"|padding-top:5px;border-top-color:[^;]*;border-top-width:1px;border-top-style:solid",
+    re.I,
+)
+_MAX_HEADERS, _MAX_NAMES = 20, 12  # a header has eight names at most; who writes thousands wants us to be busy
 _HIDDEN = re.compile(r"display\s*:\s*none|mso-hide\s*:\s*all", re.I)
 
 
@@ -86,11 +93,11 @@ def _prepare(tree: lxml.html.HtmlElement) -> None:
             element.tag = "script"
     # In one go: taking out one element after the other joins the text around them anew each time.
     lxml.etree.strip_elements(tree, "script", "style", "noscript", "template", "object", "svg", with_tail=False)
-    for element in _quotes(tree):
-        element.text = f"{_OPEN}\n{element.text or ''}"
+    for first, around in (*((each, each) for each in _quotes(tree)), *_below_headers(tree)):
+        first.text = f"{_OPEN}\n{first.text or ''}"
         closing = lxml.html.Element("div")
         closing.text = _CLOSE
-        element.append(closing)
+        around.append(closing)
 
 
 def _quotes(tree: lxml.html.HtmlElement) -> Iterator[lxml.html.HtmlElement]:
@@ -107,6 +114,22 @@ def _quotes(tree: lxml.html.HtmlElement) -> Iterator[lxml.html.HtmlElement]:
             or _QUOTE_STYLE.search(element.get("style") or "")
         ):
             yield element
+
+
+def _below_headers(tree: lxml.html.HtmlElement) -> Iterator[tuple[lxml.html.HtmlElement, lxml.html.HtmlElement]]:
+    """The block with the header of the mail that is answered, and the element whose rest is that mail."""
+    drawn = (each for each in tree.iter("div") if _HEADER_STYLE.search(re.sub(r"\s+", "", each.get("style") or "")))
+    for element in list(islice(drawn, _MAX_HEADERS)):
+        bold = islice(element.iter("b", "strong"), _MAX_NAMES)
+        names = sum("".join(islice(each.itertext(), 5)).strip().endswith(":") for each in bold)
+        around = element.getparent()
+        if names < 3 or around is None:
+            continue
+        # Outlook wraps the block once more: the mail stands behind the wrapping.
+        block = element
+        while around.getparent() is not None and around.tag == "div" and block.getnext() is None:
+            block, around = around, around.getparent()
+        yield element, around
 
 
 def _quote_lines(text: str) -> str:

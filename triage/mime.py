@@ -17,6 +17,7 @@ from email.policy import Compat32
 from functools import cached_property
 
 from triage.charset import to_text
+from triage.refused import EXECUTABLES
 
 HEADERS_CUT = "headers beyond the size limit were not read"
 
@@ -26,7 +27,8 @@ class Limits:
     """How much of one mail is read. What lies beyond stays in the raw bytes, and `Mail.defects` says that it was not read.
 
     Sizes are in bytes: `text` of all texts of a mail together, decoded; `attachment` of one file and `attachments` of all of
-    them, decoded; `headers` of one part's. `parts` counts the files in a winmail.dat too.
+    them, decoded; `headers` of one part's. `parts` counts the files in a winmail.dat too. `refused` are the endings of file
+    names and the content types of files that are named only.
     """
 
     mail: int = 128 * 1024 * 1024
@@ -37,6 +39,7 @@ class Limits:
     text: int = 2 * 1024 * 1024
     attachment: int = 25 * 1024 * 1024
     attachments: int = 100 * 1024 * 1024
+    refused: frozenset[str] = EXECUTABLES
 
 
 LIMITS = Limits()

@@ -43,8 +43,8 @@ _WROTE = re.compile(
     r"|.*\bescribi[óo](?: el\b.*)?\s*:"
     r"|Il\b.*\bha scritto\b[^:]{0,40}:"
     r"|.*\bha scritto(?: il\b.*)?\s*:"
-    # In any language: a time of day, an address in brackets, and a colon at the end.
-    r"|(?=.*\d{1,2}[:.h]\d{2})(?=.*<\s*[^<>\s]+@[^<>\s]+\s*>)\S.*:"
+    # In any language: a time of day (no part of a network address), an address in brackets, and a colon at the end.
+    r"|(?=.*(?<![\d.])\d{1,2}[:.h]\d{2}(?![\d.]))(?=.*<\s*[^<>\s]+@[^<>\s]+\s*>)\S.*:"
     r")[\s*_]*$",
     re.I,
 )

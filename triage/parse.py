@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.message import Message
-from functools import partial
+from enum import StrEnum
 
 from triage.charset import to_text
 from triage.headers import Address, addresses, decode_header, message_ids, parse_date
@@ -25,6 +25,7 @@ from triage.mime import (
     uuencoded_size,
 )
 from triage.newest import split_newest
+from triage.refused import HEAD, is_refused
 from triage.tnef import Tnef, read_tnef
 
 MAX_MAIL_BYTES = LIMITS.mail
@@ -37,6 +38,7 @@ _NO_MESSAGE = re.compile(
     r"(?:ce|votre|le) (?:message|e-?mail|mail|client|logiciel).{0,80}html|(?:diese|ihr) .{0,80}html)",
     re.I | re.S,
 )
+_UNSAFE_IN_NAMES = re.compile(r"[\x00-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _MARKUP = re.compile(r"</?[a-z][^<>]{0,200}>", re.I)
 _TEXT_ATTACHMENTS = {
     "text/calendar", "text/vcard", "text/x-vcard", "text/directory", "text/csv", "text/css", "text/javascript", "text/xml",
@@ -44,16 +46,25 @@ _TEXT_ATTACHMENTS = {
 }  # fmt: skip
 
 
+class LeftOut(StrEnum):
+    """Why the content of a file is only to be had from the raw mail; NO when `read_attachments` gives it."""
+
+    NO = ""
+    TOO_BIG = "too_big"
+    TOO_MUCH = "too_much"
+    """The files of the mail before it have used up what is kept of one mail."""
+    REFUSED = "refused_type"
+
+
 @dataclass(frozen=True)
 class Attachment:
-    """A file that came along: named, not read. `size` is in bytes, decoded. `left_out` is why its content is only to be had
-    from the raw mail; empty when `read_attachments` gives it."""
+    """A file that came along: named, not read. `size` is in bytes, decoded."""
 
     name: str
     content_type: str
     size: int
     inline: bool
-    left_out: str = ""
+    left_out: LeftOut = LeftOut.NO
 
 
 @dataclass(frozen=True)
@@ -152,13 +163,17 @@ def read_attachments(raw: bytes, *, limits: Limits = LIMITS) -> Iterator[tuple[A
     Never raises."""
     root, bounds = split_mail(raw[: limits.mail], limits)
     for file in _read_body(root, bounds).files:
-        yield file.attachment, None if file.attachment.left_out else file.content()
+        yield file.attachment, None if file.attachment.left_out else file.content(None, bounds)
+
+
+_Content = Callable[[int | None, Bounds], bytes]
+"""The decoded bytes of a file, about as many as asked for or all."""
 
 
 @dataclass(frozen=True)
 class _File:
     attachment: Attachment
-    content: Callable[[], bytes]
+    content: _Content
 
 
 @dataclass
@@ -173,26 +188,25 @@ class _Body:
     files: list[_File] = field(default_factory=list)
     kept_bytes: int = 0
 
-    def add_file(self, name: str, kind: str, size: int, inline: bool, content: Callable[[], bytes]) -> None:
-        """Name a file; what is beyond the limits of size is named with the reason."""
-        limits, reason = self.bounds.limits, ""
-        if size > limits.attachment:
-            reason = f"bigger than {_megabytes(limits.attachment)}"
+    def add_file(self, name: str, kind: str, size: int, inline: bool, content: _Content) -> None:
+        """Name a file; what is refused or beyond the limits of size is named with the reason."""
+        limits, reason = self.bounds.limits, LeftOut.NO
+        if is_refused(name, kind, content(HEAD, Bounds(limits))[:HEAD], limits.refused):
+            reason = LeftOut.REFUSED
+            self.bounds.note("attachments of a refused type are only in the raw mail")
+        elif size > limits.attachment:
+            reason = LeftOut.TOO_BIG
         elif self.kept_bytes + size > limits.attachments:
-            reason = f"beyond the {_megabytes(limits.attachments)} of attachments that are kept of one mail"
-        if reason:
+            reason = LeftOut.TOO_MUCH
+        if reason in (LeftOut.TOO_BIG, LeftOut.TOO_MUCH):
             self.bounds.note("attachments beyond the size limit are only in the raw mail")
-        else:
+        elif not reason:
             self.kept_bytes += size
         self.files.append(_File(Attachment(name, kind, size, inline, reason), content))
 
     def enclose(self, text: str) -> None:
         if text:
             self.enclosed = f"{self.enclosed}\n\n{text}".strip()[:MAX_TEXT]
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1024 / 1024:.3g} MB"
 
 
 def _read_body(root: Part, bounds: Bounds) -> _Body:
@@ -227,7 +241,7 @@ def _text_of(part: Part, body: _Body, enclosed: bool = False, files_only: bool =
         if not enclosed:
             subject = decode_header(one_header(inner.headers, "subject")) if inner is not None else ""
             name = f"{_title(subject) or 'message'}.eml"
-            body.add_file(name, kind, part.encoded_size(), False, _content_of(part, body.bounds))
+            body.add_file(name, kind, part.encoded_size(), False, _content_of(part))
         if inner is not None:
             inside = _Body(body.bounds)
             pieces = [each for each in _text_of(inner, inside, True) if each.strip()] or [inside.outlook]
@@ -243,8 +257,8 @@ def _text_of(part: Part, body: _Body, enclosed: bool = False, files_only: bool =
         _add_part(part, body)
 
 
-def _content_of(part: Part, bounds: Bounds) -> Callable[[], bytes]:
-    return partial(part.content, part.encoded_size(), bounds)
+def _content_of(part: Part) -> _Content:
+    return lambda limit, bounds: part.content(part.encoded_size() if limit is None else limit, bounds)
 
 
 def _is_text(part: Part) -> bool:
@@ -335,7 +349,12 @@ def _add_uuencoded(source: bytes, begin: int, end: int, stated: bytes, body: _Bo
     body.bounds.parts -= 1
     size = uuencoded_size(source[begin:end])
     name = _safe_name(to_text(stated)[0]) or "file.bin"
-    body.add_file(name, "application/octet-stream", size, False, lambda: from_uuencode(source[begin:end], body.bounds))
+
+    def content(limit: int | None, bounds: Bounds) -> bytes:
+        # A line holds 45 bytes in 61 letters, behind a first line with the name.
+        return from_uuencode(source[begin : end if limit is None else min(end, begin + 1000 + 2 * limit)], bounds)
+
+    body.add_file(name, "application/octet-stream", size, False, content)
 
 
 def _read_winmail(part: Part, body: _Body) -> bool:
@@ -363,13 +382,13 @@ def _read_winmail(part: Part, body: _Body) -> bool:
             file.content_type,
             end - start,
             file.inline,
-            partial(_cut, stream, start, end),
+            _span_of(stream, start, end),
         )
     return True
 
 
-def _cut(stream: bytes, start: int, end: int) -> bytes:
-    return stream[start:end]
+def _span_of(stream: bytes, start: int, end: int) -> _Content:
+    return lambda limit, _bounds: stream[start : end if limit is None else min(end, start + limit)]
 
 
 def _enclosed_outlook(message: Tnef) -> str:
@@ -402,7 +421,7 @@ def _add_part(part: Part, body: _Body) -> None:
         bool(one_header(part.headers, "content-id")) and part.disposition() == ""
     )
     name = _filename(part) or _made_name(part.content_type)
-    body.add_file(name, part.content_type, part.size(), inline, _content_of(part, body.bounds))
+    body.add_file(name, part.content_type, part.size(), inline, _content_of(part))
 
 
 def _filename(part: Part) -> str:
@@ -416,8 +435,9 @@ def _title(subject: str) -> str:
 
 
 def _safe_name(name: str) -> str:
-    """Only the last step of a path, and nothing that a file system or a terminal would act on."""
-    return re.sub(r"[\x00-\x1f\x7f]", "", name).replace("\\", "/").rpartition("/")[2][:200].strip()
+    """Only the last step of a path, and nothing that a file system or a terminal would act on, nor what turns the direction
+    of writing around: "photo\\u202egpj.exe" looks like a picture."""
+    return _UNSAFE_IN_NAMES.sub("", name).replace("\\", "/").rpartition("/")[2][:200].strip()
 
 
 def _made_name(content_type: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from triage.decide import DRAFT_ALL, Decision, Findings, Policy, decide
 from triage.machine import OurSide, Sent
+from triage.mime import LIMITS, Limits
 from triage.parse import Mail, read_mail
 from triage.sort import MailUnderstanding, Sorting, sort
 from triage.verify import SenderCheck, verify_sender
@@ -22,7 +23,8 @@ class TriageResult:
     decision: Decision
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values. `reasons` and `machine[].reason` are stable keys, `motives` those given, the primary one first."""
+        """Plain JSON values. `reasons`, `machine[].reason` and `attachments[].left_out` are stable keys, `motives` those given,
+        the primary one first."""
         mail, sorting = self.mail, self.sorting
         return {
             "message_id": mail.message_id,
@@ -82,6 +84,7 @@ def triage(
     sent: Sent | None = None,
     policy: Policy = DRAFT_ALL,
     language_hint: str | None = None,
+    limits: Limits = LIMITS,
 ) -> TriageResult:
     """Read, sort and decide one raw mail. Raises only what `understanding` raises, whatever the bytes are.
 
@@ -89,7 +92,7 @@ def triage(
     many automatic answers have gone out already. Orders and FAQ are not looked into, so that no mail is found to be
     answerable: a policy that would answer says in `reasons` what is missing.
     """
-    mail = read_mail(raw, envelope_from=envelope_from)
+    mail = read_mail(raw, envelope_from=envelope_from, limits=limits)
     sorting = sort(mail, understanding, language_hint=language_hint)
     sender = verify_sender(raw, mail.from_address, ours.authserv_id if ours else "")
     decision = decide(mail, sorting, ours=ours, sent=sent, policy=policy, findings=Findings(sender))

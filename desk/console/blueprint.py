@@ -7,11 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import datetime
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
-from flask import Blueprint, Response, abort, flash, get_template_attribute, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    flash,
+    get_template_attribute,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    url_for,
+)
 from pydantic import BaseModel, Field, ValidationError
 from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
@@ -29,6 +42,7 @@ from desk import (
     UnknownConversation,
     accept_correction,
     answer,
+    attachment,
     claim_conversation,
     close,
     corrections_of,
@@ -37,6 +51,7 @@ from desk import (
     escalate,
     kept_raw,
     load,
+    mail_raw,
     misread,
     outgoing,
     pending_corrections,
@@ -178,10 +193,28 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             raw = kept_raw(session, mail_id)
         if raw is None:
             abort(404)
-        # Never as message/rfc822 or HTML: nothing in it may run or be shown by the browser.
-        response = Response(raw, content_type="text/plain; charset=utf-8")
-        response.headers["Content-Disposition"] = f'attachment; filename="mail-{mail_id}.eml"'
-        return response
+        return _download(BytesIO(raw), f"mail-{mail_id}.eml")
+
+    @desk.get("/mails/<int:mail_id>/original")
+    def original(mail_id: int) -> Response:
+        """A mail as it came, with the files that are not kept by themselves."""
+        with doors.database.read() as session:
+            raw = mail_raw(session, mail_id)
+        if raw is None:
+            abort(404)
+        return _download(BytesIO(raw), f"mail-{mail_id}.eml")
+
+    @desk.get("/files/<int:attachment_id>")
+    def file(attachment_id: int) -> Any:
+        with doors.database.read() as session:
+            found = attachment(session, attachment_id)
+        if found is None or found.digest is None:
+            abort(404)
+        path = doors.files.path(found.digest)
+        if path is None:
+            flash("file.gone")
+            return redirect(url_for("desk.original", mail_id=found.mail_id))
+        return _download(path, found.name)
 
     @desk.post("/kept/<int:mail_id>/retry")
     def retry_kept(mail_id: int) -> Any:
@@ -429,7 +462,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
 
     @desk.after_request
     def headers(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = CSP
+        response.headers.setdefault("Content-Security-Policy", CSP)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers.setdefault("Referrer-Policy", "same-origin")
         if request.endpoint != "desk.static":
@@ -565,6 +598,14 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
         return words(choose(request.accept_languages), doors.zone)
 
     return desk
+
+
+def _download(content: Path | BytesIO, name: str) -> Response:
+    """What a stranger sent, to be saved and never shown: whatever type it claims, nothing of it may run in the desk."""
+    response = send_file(content, mimetype="application/octet-stream", as_attachment=True, download_name=name)
+    response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    return response
 
 
 def _mine(conversation: Conversation) -> bool:

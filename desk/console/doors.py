@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from desk.mailboxes import MailboxAlarm
 from desk.tables import Conversation, InboundMail
-from store import Database
+from store import Database, FileStore
 
 
 class ComposedMail(Protocol):
@@ -61,8 +61,8 @@ class ConsoleDoors:
     entries with their titles in a language, `understood` the motive or intent that the models read in a chat message
     (text, language). `html` makes safe HTML of Markdown. `zone` is where agents read the time. At most
     `streams` browsers are kept informed by an open stream, the others ask every few seconds; `stopping` ends the streams.
-    `mailbox_alarms` are the mailboxes that nobody reads at the moment. `open_kept` makes a case of a mail that has none (its
-    id) and gives the case's id, None when somebody else was faster.
+    `files` holds the attachments' contents. `mailbox_alarms` are the mailboxes that nobody reads at the moment. `open_kept`
+    makes a case of a mail that has none (its id) and gives the case's id, None when somebody else was faster.
     """
 
     database: Database
@@ -77,6 +77,7 @@ class ConsoleDoors:
     understood: Callable[[str, str], str]
     html: Callable[[str], str]
     open_kept: Callable[[int], str | None]
+    files: FileStore
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("Europe/Paris"))
     streams: int = 12
     stopping: threading.Event = field(default_factory=threading.Event)

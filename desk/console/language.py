@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 from werkzeug.datastructures import LanguageAccept
 
 DEFAULT = "fr"
@@ -59,6 +59,12 @@ class Words:
             return self("day.yesterday")
         pattern = "EEEE d MMMM" if today is not None and day.year == today.year else "d MMM yyyy"
         return str(format_date(day, pattern, locale=self._locale))
+
+    def size(self, count: int) -> str:
+        """Bytes as people say them: "1 kB", "240 kB", "1.2 MB"."""
+        if count < 1_000_000:
+            return self("size.kilobytes", count=max(1, round(count / 1000)))
+        return self("size.megabytes", count=format_decimal(count / 1_000_000, "#,##0.#", locale=self._locale))
 
     def short_day(self, day: date) -> str:
         return str(format_date(day, self("format.short_day"), locale=self._locale))

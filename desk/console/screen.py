@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from desk.attachments import CUT_OFF
 from desk.console.language import Words
 from desk.outbox import OutboundStatus, in_words
 from desk.quarantine import KeptMail
@@ -75,8 +76,8 @@ class Bubble:
     """The author and time stand already above an earlier message."""
     buttons: tuple[str, ...] = ()
     mail: Mapping[str, Any] | None = None
-    """`subject`, `from`, `to`, `quoted`, `attachments`, `id` of a message that is a mail; `defects` is what was wrong with
-    it or not read; `whole_megabytes` is not 0 when only its beginning is here."""
+    """`subject`, `from`, `to`, `quoted`, `files`, `id` of a message that is a mail; `defects` is what was wrong with it or
+    not read; `whole_megabytes` is not 0 when only its beginning is here."""
     sending: Sending | None = None
     correcting: Correcting | None = None
     link: tuple[str, str] | None = None
@@ -92,6 +93,18 @@ class Sending:
     state: str
     text: str
     acts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that came with a mail. `id` is None when it cannot be had by itself; `left_out` says why, where that is known,
+    and `in_original` that it is in the mail as it came."""
+
+    name: str
+    size: str = ""
+    id: int | None = None
+    left_out: str = ""
+    in_original: bool = False
 
 
 @dataclass(frozen=True)
@@ -459,23 +472,40 @@ def _message(
         text=text,
         html=Markup(html(text)) if line.actor == Actor.BOT else None,
         buttons=tuple(str(button.get("title", "")) for button in body.get("buttons") or ()),
-        mail=_mail(body) if "mail_id" in body else None,
+        mail=_mail(words, line) if "mail_id" in body else None,
         sending=sending(words, line.outgoing) if line.outgoing else None,
         correcting=correcting,
     )
 
 
-def _mail(body: Mapping[str, Any]) -> dict[str, Any]:
+def _mail(words: Words, line: Line) -> dict[str, Any]:
+    body = line.body
     return {
         "id": body["mail_id"],
         "subject": body.get("subject"),
         "from": body.get("from"),
         "to": body.get("to"),
         "quoted": body.get("quoted") or "",
-        "attachments": [str(name) for name in body.get("attachments") or ()],
+        "files": _files(words, line),
         "defects": [str(defect) for defect in body.get("defects") or ()],
         "whole_megabytes": round(body.get("whole_bytes", 0) / 1_000_000),
     }
+
+
+def _files(words: Words, line: Line) -> list[File]:
+    if not line.attachments:
+        # A mail filed before its files were kept by themselves has only their names.
+        return [File(str(name)) for name in line.body.get("attachments") or ()]
+    return [
+        File(
+            name=each.name,
+            size=words.size(each.size),
+            id=each.id if each.digest else None,
+            left_out=words(f"file.{each.left_out}") if each.left_out else "",
+            in_original=bool(each.left_out) and each.left_out != CUT_OFF,
+        )
+        for each in line.attachments
+    ]
 
 
 def _notice(words: Words, line: Line) -> Bubble | None:

@@ -143,6 +143,12 @@ CASES: dict[str, Callable[[], bytes]] = {
     "28,000 hidden elements": lambda: _HTML + b"<i style=display:none>a</i>b" * 28_000,
     "a style attribute of 1 MB": lambda: _HTML + b'<p style="' + b"display : " * 100_000 + b'">hi',
     "HTML, 500,000 attributes": lambda: _HTML + b"<p " + b"".join(b"a%d=b " % n for n in range(300_000)) + b">hi",
+    "Outlook's line above 200 headers in each other": lambda: (
+        _HTML
+        + b"<div style='border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm'>" * 200
+        + b"<b>" * 40
+        + b"<b><i></i>a:</b>" * 9_000
+    ),
     "HTML, 300,000 entities": lambda: _HTML + b"&#xD800;&amp&nbsp;" * 100_000,
     "HTML of open brackets": lambda: _HTML + b"<" * 2 * _MB,
     "HTML of open comments": lambda: _HTML + b"<!--" * 500_000 + b"hi",

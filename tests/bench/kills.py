@@ -3,8 +3,9 @@
 A process with the real SMTP listener, a real Dovecot mailbox, the real workers and an agent who answers every mail is killed
 at random moments and started again, on one SQLite file; mail goes out to an SMTP sink that is never killed. A mail counts as
 come in when SMTP has said 250 or Dovecot has it. Every mail gets an acknowledgement by itself and an answer by the agent, both
-once. With `--blind` the sink cannot be asked what it has, as a relay cannot. What the models say does not matter here: they
-are stood in for, so that a start takes a fraction of a second. Leases and waits are shortened from minutes to seconds.
+once. Every third mail has a photo, half of them one that others have too. With `--blind` the sink cannot be asked what it
+has, as a relay cannot. What the models say does not matter here: they are stood in for, so that a start takes a fraction of a
+second. Leases and waits are shortened from minutes to seconds.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import multiprocessing
 import os
 import random
@@ -38,6 +40,7 @@ from sqlalchemy import func, select
 import service.worker
 import store.jobs
 from desk import (
+    Attachment,
     Channel,
     Conversation,
     InboundMail,
@@ -58,7 +61,7 @@ from service.mail_out import Relay, Sink
 from service.mail_policy import MailPolicy
 from service.settings import Mail, Mailbox, Settings
 from service.wiring import House
-from store import Database, Job, JobState, migrate, utc_now
+from store import Database, FileStore, Job, JobState, migrate, utc_now
 from tests.service.conftest import free_port
 from tests.service.dovecot import dovecot_program, running
 from tests.triage.reader import Reader
@@ -105,7 +108,18 @@ def letter(number: int) -> bytes:
     mail["Subject"] = f"{SUBJECT} {number}"
     mail["Message-ID"] = f"<{number}@example.org>"
     mail.set_content(f"Bonjour, où est mon colis numéro {number} ?\n\nMerci\n")
+    if has_photo(number):
+        mail.add_attachment(photo(number), maintype="image", subtype="jpeg", filename=f"{number}.jpg")
+        mail.set_boundary(f"photo{number}")  # the same bytes each time
     return mail.as_bytes().replace(b"\n", b"\r\n")
+
+
+def has_photo(number: int) -> bool:
+    return number % 3 == 0
+
+
+def photo(number: int) -> bytes:
+    return f"photo {number if number % 2 else number % 10} ".encode() * 5_000
 
 
 # ---- the process that is killed
@@ -328,6 +342,9 @@ def report(stage: Stage, database: Database, customers: Customers, outcome: Outc
         )
         doubtful = select(OutboundMail.message_id).where(OutboundMail.state == OutboundState.DOUBTFUL)
         in_doubt = set(session.scalars(doubtful))
+        attachments = session.scalars(select(Attachment)).all()
+        damaged = sum(not is_intact(FileStore(stage.settings().attachments_dir), each) for each in attachments)
+        with_photos = sum(map(has_photo, customers.taken))
     copies: Counter[str] = Counter()
     answered: dict[str, set[str]] = {"answer": set(), "acknowledgement": set()}
     parser = BytesHeaderParser()
@@ -354,12 +371,20 @@ def report(stage: Stage, database: Database, customers: Customers, outcome: Outc
         ("**replies lost** (neither at the sink nor put before an agent)", max(0, missing - len(in_doubt))),
         ("replies in doubt, put before an agent", len(in_doubt)),
         ("replies given up", states.get(OutboundState.FAILED, 0)),
+        (f"photos at the desk, of {with_photos}", len(attachments)),
+        ("**photos named without a whole file**", damaged),
         ("seconds", round(outcome.seconds)),
     ]  # fmt: skip
     print("| kill -9 | " + ("a relay that cannot be asked" if stage.blind else "the sink") + " |\n|---|---|")
     for name, value in rows:
         print(f"| {name} | {value} |")
-    return 1 if lost or twice or missing > len(in_doubt) or cases != mails else 0
+    failed = lost or twice or damaged or missing > len(in_doubt) or cases != mails or len(attachments) != with_photos
+    return 1 if failed else 0
+
+
+def is_intact(files: FileStore, attachment: Attachment) -> bool:
+    path = files.path(attachment.digest or "0" * 64)
+    return path is not None and hashlib.sha256(path.read_bytes()).hexdigest() == attachment.digest
 
 
 def main() -> None:

@@ -1,36 +1,35 @@
 """Figures of the mail room on the public corpus: `python -m tests.bench.mail [FOLDER]` prints them as Markdown tables.
 
-FOLDER holds `manifest.jsonl` and the mails (default: ../shared/data/mail beside the checkout). Every method reads the
-same mails in one run.
+FOLDER holds `manifest.jsonl` and the mails (default: `mail` in ../shared/data beside the checkout, or in the folder that
+COMPTOIR_PUBLIC_DATA names). Every method reads the same mails in one run. The other libraries come from `.venv-bench`: run `make
+bench-libraries` first. Which of them are missing is said above the tables.
 """
 
 from __future__ import annotations
 
-import email
-import email.header
-import email.policy
 import json
+import os
 import re
 import sys
 import time
 import tracemalloc
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from email.message import EmailMessage, Message
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import quotequail
-from mailparser_reply import EmailReplyParser
-
+from tests.bench import other_libraries
+from tests.bench.other_libraries import Reader, Trimmer
+from tests.triage.quotes import QUOTES
 from triage import judge, read_mail, split_newest
 from triage.html_text import html_to_text
 
-DEFAULT_FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "mail"
+ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_FOLDER = Path(os.environ.get("COMPTOIR_PUBLIC_DATA", ROOT.parent / "shared" / "data")) / "mail"
 MACHINE_SOURCES = {"bounce_email", "sisimai_bounces"}
 MACHINE_TAGS = {"bounce", "auto_generated", "auto_reply", "feedback_report"}
+LANGUAGES = ("fr", "en", "de", "es", "it")
 
 
 @dataclass(frozen=True)
@@ -67,42 +66,19 @@ def read_corpus(folder: Path) -> list[RawMail]:
 
 # Reading -------------------------------------------------------------------------------------------------------------
 
-Reader = Callable[[bytes], tuple[str, str]]  # raw -> subject, text
-
 
 def ours(raw: bytes) -> tuple[str, str]:
     mail = read_mail(raw)
     return mail.subject, mail.full_text
 
 
-def stdlib_default(raw: bytes) -> tuple[str, str]:
-    message = email.message_from_bytes(raw, policy=email.policy.default)
-    assert isinstance(message, EmailMessage)
-    body = message.get_body(("plain", "html"))
-    return str(message["subject"] or ""), body.get_content() if body is not None else ""
-
-
-def stdlib_compat32(raw: bytes) -> tuple[str, str]:
-    message: Message = email.message_from_bytes(raw)
-    subject = str(email.header.make_header(email.header.decode_header(message.get("subject", ""))))
-    texts = []
-    for part in message.walk():
-        if part.get_content_maintype() == "text" and part.get_content_disposition() != "attachment":
-            payload = part.get_payload(decode=True)
-            assert isinstance(payload, bytes)
-            texts.append(payload.decode(part.get_content_charset("utf-8"), "replace"))
-    return subject, "\n".join(texts)
-
-
-READERS: dict[str, Reader] = {
-    "stdlib, policy.default": stdlib_default,
-    "stdlib, compat32 and a walk": stdlib_compat32,
-    "Comptoir": ours,
-}
+READERS: dict[str, Reader] = {"Comptoir": ours, **other_libraries.READERS}
 
 
 @dataclass
 class Reading:
+    """What one reader makes of some mails. `stated` is of how many subjects upstream states what they are."""
+
     mails: int = 0
     exceptions: int = 0
     found: int = 0
@@ -145,65 +121,173 @@ def peak_memory(corpus: list[RawMail], reader: Reader) -> float:
 
 # Newest text ---------------------------------------------------------------------------------------------------------
 
-Trimmer = Callable[[str], str]
-
-
-@cache
-def _reply_parser() -> EmailReplyParser:
-    return EmailReplyParser(languages=["fr", "en", "de", "es", "it"])
-
 
 def _with_signature(text: str) -> str:
     newest = split_newest(text)
     return f"{newest.text}\n{newest.signature}"
 
 
+OURS = ("Comptoir, text", "Comptoir, text and signature")
 TRIMMERS: dict[str, Trimmer] = {
     "nothing cut": lambda text: text,
-    "quotequail": lambda text: quotequail.quote(text, quote_intro_line=True)[0][1],
-    "mail-parser-reply, body": lambda text: _reply_parser().read(text).replies[0].body,
-    "mail-parser-reply, full body": lambda text: _reply_parser().read(text).replies[0].full_body,
-    "Comptoir, text": lambda text: split_newest(text).text,
-    "Comptoir, text and signature": _with_signature,
+    **other_libraries.TRIMMERS,
+    OURS[0]: lambda text: split_newest(text).text,
+    OURS[1]: _with_signature,
 }
 
 
-def replies(corpus: list[RawMail]) -> Iterator[tuple[str, str, str]]:
-    """(corpus, whole text, expected newest text) of every plain reply whose upstream states it."""
+@dataclass(frozen=True)
+class Reply:
+    """A whole body and what of it is new. `language` is that of the lines around the quote, "other" when it is none of ours."""
+
+    source: str
+    language: str
+    text: str
+    expected: str
+
+
+def replies(corpus: list[RawMail]) -> Iterator[Reply]:
+    """Every plain reply whose upstream states what is new."""
     for mail in corpus:
         expected = mail.expected.get("reply_text", mail.expected.get("first_fragment_trimmed"))
         if expected is not None:
             text = read_mail(mail.raw).full_text if mail.kind == "rfc822" else mail.raw.decode("utf-8", "replace")
-            yield mail.source, text, expected
+            yield Reply(mail.source, language_of_quote(mail.file, text), text, expected)
 
 
-def measure_newest(corpus: list[RawMail], trimmer: Trimmer) -> dict[str, tuple[float, float, int]]:
-    """Per corpus and over all: exact match, token F1, number; white space does not count."""
-    scores: dict[str, list[tuple[bool, float]]] = defaultdict(list)
-    for source, text, expected in replies(corpus):
-        got = trimmer(text)
-        score = (got.split() == expected.split(), token_f1(got, expected))
-        scores[source].append(score)
-        scores["all"].append(score)
-    return {
-        source: (sum(a for a, _ in rows) / len(rows), sum(b for _, b in rows) / len(rows), len(rows))
-        for source, rows in scores.items()
-    }
+_OTHER_LANGUAGES = re.compile(r"chinese|dutch|polish|norwegian|finnish|portuguese")
+_QUOTE_WORDS = {
+    "fr": r"a [ée]crit|message d'origine|^\W*envoy[ée](?: le)?\s?:|^\W*objet\s?:",
+    "de": r"schrieb|urspr[üu]ngliche|^\W*gesendet:|^\W*betreff:",
+    "es": r"escribi[óo]|mensaje original|^\W*enviado(?: el)?:|^\W*asunto:",
+    "it": r"ha scritto|messaggio originale|^\W*inviato:|^\W*oggetto:",
+}
 
 
-def html_replies(corpus: list[RawMail]) -> tuple[int, int, int]:
-    """HTML replies trimmed exactly: by Comptoir, by quotequail, of how many."""
-    mine = theirs = total = 0
+def language_of_quote(file: str, text: str) -> str:
+    """The language of the words by which a quote is known: what upstream calls the file, then the words themselves."""
+    if _OTHER_LANGUAGES.search(file):
+        return "other"
+    for language, words in _QUOTE_WORDS.items():
+        if re.search(words, text, re.I | re.M):
+            return language
+    return "en"
+
+
+def own_replies(bodies: int = 40) -> Iterator[Reply]:
+    """Mails of our own, written by hand for training, above the quote of each mail program of `quotes.txt`; those that
+    have anything like a quote or a delimited signature of their own are passed over."""
+    for language in LANGUAGES:
+        lines = [
+            line
+            for file in sorted((ROOT / "triage" / "data" / language).glob("*.jsonl"))
+            for line in file.read_text(encoding="utf-8").splitlines()
+        ]
+        every = [json.loads(line)["body"].strip() for line in lines]
+        clean = [body for body in every if body and not looks_quoted(body)]
+        for quote in QUOTES:
+            if quote.language == language:
+                for body in clean[:: max(1, len(clean) // bodies)][:bodies]:
+                    yield Reply("own mails", language, f"{body}\n\n{quote.text}\n", body)
+
+
+_LIKE_A_QUOTE = re.compile(
+    r"^\s*(?:[>|]|[A-Z]{1,3}>|[-_=*~–—]{2,})|"
+    r"^\W*(?:from|to|sent|date|subject|cc|de|[àa]|envoy|objet|message|von|an|gesendet|datum|betreff|para|enviad|fecha|asunto|da|"
+    r"inviato|data|oggetto)[^:\n]{0,20}:|"
+    r"wrote|writes|said|[ée]crit|schrieb|geschrieben|escribi|scritto|skrev|schreef|napisa|kirjoitti|escreveu|写道|пишет|"
+    r"original|forward|transf[ée]r|weitergeleitet|reenviad|inoltrat|origine|urspr",
+    re.I | re.M,
+)
+"""Wider than any rule of the product: what a quote could begin with."""
+
+
+def looks_quoted(text: str) -> bool:
+    return _LIKE_A_QUOTE.search(text) is not None
+
+
+@dataclass
+class Score:
+    """Exact matches and token F1 of some replies; white space does not count."""
+
+    exact: list[bool] = field(default_factory=list)
+    f1: list[float] = field(default_factory=list)
+
+    def add(self, got: str, expected: str) -> None:
+        self.exact.append(got.split() == expected.split())
+        self.f1.append(token_f1(got, expected))
+
+    @property
+    def figures(self) -> tuple[float, float, int]:
+        """Share of exact matches, mean F1, number."""
+        return sum(self.exact) / len(self.exact), sum(self.f1) / len(self.f1), len(self.f1)
+
+
+Figures = Mapping[str, tuple[float, float, int]]
+
+
+def measure_replies(found: Iterable[Reply], trimmer: Trimmer, *, by: Callable[[Reply], str]) -> Figures:
+    """The figures of a method by corpus or language, and over all."""
+    scores: defaultdict[str, Score] = defaultdict(Score)
+    for reply in found:
+        got = trimmer(reply.text)
+        for column in (by(reply), "all"):
+            scores[column].add(got, reply.expected)
+    return {column: score.figures for column, score in scores.items()}
+
+
+def measure_newest(corpus: list[RawMail], trimmer: Trimmer) -> Figures:
+    """By corpus and over all."""
+    return measure_replies(replies(corpus), trimmer, by=lambda reply: reply.source)
+
+
+def shortfalls(rows: Mapping[str, Figures]) -> list[str]:
+    """Where Comptoir is behind a library: each by its better variant, since corpora disagree on whether a signature belongs
+    to the reply."""
+    libraries = [name for name in rows if name not in (*OURS, "nothing cut")]
+    return [
+        f"{column}: {measure} {max(rows[name][column][index] for name in OURS):.3f}, {library} {theirs:.3f}"
+        for column in next(iter(rows.values()))
+        for index, measure in enumerate(("exact", "F1"))
+        for library in libraries
+        if (theirs := rows[library][column][index]) > max(rows[name][column][index] for name in OURS) + 1e-9
+    ]
+
+
+def left_whole(texts: Iterable[str], trimmer: Trimmer) -> tuple[int, int]:
+    """Of mails without a quote, how many a method leaves as they are, and how many words it takes from all of them."""
+    whole = taken = 0
+    for text in texts:
+        lost = (Counter(text.split()) - Counter(trimmer(text).split())).total()
+        whole += not lost
+        taken += lost
+    return whole, taken
+
+
+def unquoted(corpus: list[RawMail]) -> list[str]:
+    """The texts of the corpus and our own training mails in which nothing looks like a quote."""
+    texts = [read_mail(mail.raw).full_text for mail in corpus if mail.kind == "rfc822"]
+    for file in sorted((ROOT / "triage" / "data").glob("*/*.jsonl")):
+        texts += [json.loads(line)["body"] for line in file.read_text(encoding="utf-8").splitlines()]
+    return [text for text in texts if text.strip() and not looks_quoted(text)]
+
+
+def html_replies(corpus: list[RawMail]) -> dict[str, int]:
+    """How many HTML replies each method trims exactly, and under "all" how many there are."""
+    right = dict.fromkeys(("Comptoir", *other_libraries.HTML_TRIMMERS), 0)
+    total = 0
     for mail in corpus:
         expected = mail.expected.get("reply_text_nospace")
         if expected is None:
             continue
         source = mail.raw.decode("utf-8", "replace")
         total += 1
-        mine += _squeezed(split_newest(html_to_text(source)).text) == _squeezed(expected)
-        kept = quotequail.quote_html(source, quote_intro_line=True)[0][1]
-        theirs += _squeezed(html_to_text(kept)) == _squeezed(expected)
-    return mine, theirs, total
+        right["Comptoir"] += _squeezed(split_newest(html_to_text(source)).text) == _squeezed(expected)
+        for name, trimmer in other_libraries.HTML_TRIMMERS.items():
+            # Whichever way from HTML to text suits the library better.
+            texts = (make_text(trimmer(source)) for make_text in (html_to_text, other_libraries.text_between_tags))
+            right[name] += any(_squeezed(text) == _squeezed(expected) for text in texts)
+    return {**right, "all": total}
 
 
 def token_f1(got: str, expected: str) -> float:
@@ -274,6 +358,53 @@ def measure_machine(corpus: list[RawMail]) -> MachineFigures:
     )
 
 
+def print_table(head: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
+    head = list(head)
+    print("| " + " | ".join(map(str, head)) + " |\n" + "|---" * len(head) + "|")
+    for row in rows:
+        print("| " + " | ".join(map(str, row)) + " |")
+
+
+def print_reading(corpus: list[RawMail]) -> None:
+    print(f"\n## Reading {len(corpus)} files\n")
+    rows = []
+    for name, reader in READERS.items():
+        row = measure_reading(corpus, reader)
+        speed, peak = f"{row.mails / row.seconds:.0f}", f"{peak_memory(corpus, reader):.0f}"
+        share = f"{row.found / row.mails:.1%}"
+        rows.append((name, row.exceptions, share, f"{row.subjects}/{row.stated}", row.replaced, speed, peak))
+    head = ("reader", "exceptions", "text found", "subject right", "bodies with U+FFFD", "mails a second", "peak MB")
+    print_table(head, rows)
+    print("\n## By source: texts found / exceptions / bodies with U+FFFD, and subjects right where they are stated\n")
+    sources = sorted({mail.source for mail in corpus})
+    parts = [(source, [mail for mail in corpus if mail.source == source]) for source in sources]
+    parts.append(("all that are mails", [mail for mail in corpus if mail.kind == "rfc822"]))
+    parts.append(("all", corpus))
+    table = []
+    for source, mails in parts:
+        found = [measure_reading(mails, reader) for reader in READERS.values()]
+        stated = found[0].stated
+        cells = [
+            f"{each.found} / {each.exceptions} / {each.replaced}" + (f"; {each.subjects}" if stated else "")
+            for each in found
+        ]
+        table.append((f"{source} ({len(mails)}" + (f"; {stated})" if stated else ")"), *cells))
+    print_table(("source (files; subjects stated)", *READERS), table)
+
+
+def print_figures(title: str, found: list[Reply], by: Callable[[Reply], str]) -> None:
+    rows = {name: measure_replies(found, trimmer, by=by) for name, trimmer in TRIMMERS.items()}
+    columns = sorted(next(iter(rows.values())))
+    print(f"\n## {title} (exact / token F1)\n")
+    counts = rows["nothing cut"]
+    print_table(
+        ("method", *(f"{column} ({counts[column][2]})" for column in columns)),
+        [(name, *(f"{row[each][0]:.2f} / {row[each][1]:.2f}" for each in columns)) for name, row in rows.items()],
+    )
+    behind = shortfalls(rows)
+    print("\nComptoir is " + (f"behind in {'; '.join(behind)}." if behind else "nowhere behind the best library."))
+
+
 def main() -> None:
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FOLDER
     if not (folder / "manifest.jsonl").is_file():
@@ -281,28 +412,26 @@ def main() -> None:
             f"{folder}: no manifest.jsonl; give the folder of the mail corpus: python -m tests.bench.mail FOLDER"
         )
     corpus = read_corpus(folder)
-    print(f"\n## Reading {len(corpus)} files\n")
-    print("| reader | exceptions | text found | subject right | bodies with U+FFFD | mails a second | peak MB |")
-    print("|---|---|---|---|---|---|---|")
-    for name, reader in READERS.items():
-        row = measure_reading(corpus, reader)
+    if other_libraries.MISSING:
         print(
-            f"| {name} | {row.exceptions} | {row.found / row.mails:.1%} | {row.subjects}/{row.stated} | {row.replaced} "
-            f"| {row.mails / row.seconds:.0f} | {peak_memory(corpus, reader):.0f} |"
+            f"\n**NOT MEASURED, because not installed: {', '.join(other_libraries.MISSING)}.** Run `make bench-libraries`."
         )
-    rows = {name: measure_newest(corpus, trimmer) for name, trimmer in TRIMMERS.items()}
-    sources = sorted(next(iter(rows.values())))
-    print("\n## Newest text of a reply (exact / token F1)\n")
-    print("| method | " + " | ".join(f"{source} ({rows['nothing cut'][source][2]})" for source in sources) + " |")
-    print("|---" * (len(sources) + 1) + "|")
-    for name, scores in rows.items():
-        print(
-            f"| {name} | "
-            + " | ".join(f"{scores[source][0]:.2f} / {scores[source][1]:.2f}" for source in sources)
-            + " |"
-        )
-    mine, theirs, total = html_replies(corpus)
-    print(f"\nHTML replies exact: Comptoir {mine}, quotequail {theirs}, of {total}.")
+    print_reading(corpus)
+    public = list(replies(corpus))
+    print_figures("Newest text of a reply, by corpus", public, lambda reply: reply.source)
+    print_figures("Newest text of a reply, by the language of the quote", public, lambda reply: reply.language)
+    print_figures(
+        "Our own mails above the quotes of the usual mail programs", list(own_replies()), lambda reply: reply.language
+    )
+    html = html_replies(corpus)
+    print("\n## HTML replies trimmed exactly\n")
+    print_table(("method", f"of {html['all']}"), [(name, right) for name, right in html.items() if name != "all"])
+    texts = unquoted(corpus)
+    print("\n## Mails without a quote\n")
+    print_table(
+        ("method", f"left whole, of {len(texts)}", "words taken away"),
+        [(name, *left_whole(texts, trimmer)) for name, trimmer in TRIMMERS.items()],
+    )
     figures = measure_machine(corpus)
     print("\n## Machine mail\n")
     print(f"| of {figures.machine} machine mails | never answered | put before nobody |\n|---|---|---|")

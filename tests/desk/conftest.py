@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from markupsafe import escape
 
 import desk
 from desk.console import ConsoleDoors, console_blueprint
-from store import Database
+from store import Database, FileStore
 from tests.desk.scenes import PASSWORD, Browser, filed
 
 
@@ -81,12 +82,17 @@ def open_kept(database: Database, mail_id: int) -> str | None:
 
 
 @pytest.fixture
+def files(tmp_path: Path) -> FileStore:
+    return FileStore(tmp_path / "attachments")
+
+
+@pytest.fixture
 def world() -> World:
     return World()
 
 
 @pytest.fixture
-def app(database: Database, agents: tuple[int, int], world: World) -> Flask:
+def app(database: Database, agents: tuple[int, int], world: World, files: FileStore) -> Flask:
     app = Flask("test")
     app.config.update(SECRET_KEY="only for tests", TESTING=True)
     doors = ConsoleDoors(
@@ -108,6 +114,7 @@ def app(database: Database, agents: tuple[int, int], world: World) -> Flask:
         understood=lambda text, language: world.intent,
         html=lambda markdown: f"<p>{escape(markdown)}</p>",
         open_kept=lambda mail_id: open_kept(database, mail_id),
+        files=files,
     )
     app.register_blueprint(console_blueprint(doors))
     return app

@@ -242,7 +242,7 @@ def test_hostile_words_stay_words(browser: Open, database: Database) -> None:
         subject=evil,
         text=evil,
         quoted=evil,
-        attachments=(evil,),
+        attachments=(desk.FiledAttachment(evil, evil, 1, None, "too_big"),),
         defects=(evil,),
         sender=f'"{evil}"@example.org',
     )

@@ -175,8 +175,8 @@ def test_raw_mail_is_downloaded_as_it_came_and_never_shown(browser: Open, databa
     mail_id = quarantined(database, raw)
     response = browser("lea").client.get(f"/desk/kept/{mail_id}/raw")
     assert response.data == raw
-    assert response.content_type == "text/plain; charset=utf-8"
-    assert response.headers["Content-Disposition"] == f'attachment; filename="mail-{mail_id}.eml"'
+    assert response.content_type == "application/octet-stream", "nothing in it is shown by the browser"
+    assert response.headers["Content-Disposition"] == f"attachment; filename=mail-{mail_id}.eml"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert browser().client.get(f"/desk/kept/{mail_id}/raw").status_code == 302, "agents only"
 

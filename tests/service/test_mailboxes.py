@@ -29,7 +29,7 @@ from desk import InboundMail, MailAside, MailboxState, Trouble, receive
 from desk.mailboxes import ASIDE_TRIES
 from service.access_tokens import AccessTokens, TokenError
 from service.mailboxes import Mailboxes, MailboxReader, waiting_seconds
-from service.settings import ROOT, Mail, Mailbox, OAuth, Settings
+from service.settings import ROOT, Attachments, Mail, Mailbox, OAuth, Settings
 from store import Database
 from tests.service.conftest import free_port
 from tests.service.dovecot import PASSWORD, Dovecot, access_token, dovecot_program, running
@@ -688,7 +688,8 @@ def test_the_settings_file_of_the_manual_works_and_every_setting_of_mail_is_in_i
     monkeypatch.setenv("COMPTOIR_CONFIG", str(tmp_path / "comptoir.toml"))
 
     assert [mailbox.after for mailbox in Settings(data_dir=tmp_path).mail.mailboxes] == ["seen", "move"]
-    for name in {*Mail.model_fields, *Mailbox.model_fields, *OAuth.model_fields} - {"mailboxes"}:
+    tables = (Mail, Mailbox, OAuth, Attachments)
+    for name in {name for table in tables for name in table.model_fields} - {"mailboxes", "attachments"}:
         assert f"`{name}`" in manual, name
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 import tracemalloc
 
 import pytest
 
 from tests.triage.reader import mail
-from triage import LIMITS, Limits, judge, read_attachments, read_mail, split_newest
+from triage import LIMITS, LeftOut, Limits, judge, read_attachments, read_mail, split_newest
 
 _HEAD = b"From: a@b.example\nMessage-ID: <1@x>\n"
 HOSTILE = {
@@ -93,11 +95,10 @@ def test_a_file_beyond_the_limit_is_named_with_the_reason_and_its_content_stays_
     raw = _parts("\nBonjour", _PICTURE.format("big.png") + "x" * 300, _PICTURE.format("small.png") + "y" * 20)
     limits = Limits(attachment=100)
     read = read_mail(raw, limits=limits)
-    assert [(file.name, file.size, bool(file.left_out)) for file in read.attachments] == [
-        ("big.png", 300, True),
-        ("small.png", 20, False),
+    assert [(file.name, file.size, file.left_out) for file in read.attachments] == [
+        ("big.png", 300, LeftOut.TOO_BIG),
+        ("small.png", 20, LeftOut.NO),
     ]
-    assert read.attachments[0].left_out == "bigger than 9.54e-05 MB"
     assert "attachments beyond the size limit are only in the raw mail" in read.defects
     assert [content for _, content in read_attachments(raw, limits=limits)] == [None, b"y" * 20]
 
@@ -105,8 +106,71 @@ def test_a_file_beyond_the_limit_is_named_with_the_reason_and_its_content_stays_
 def test_files_beyond_the_limit_of_all_are_named_with_the_reason() -> None:
     raw = _parts(*(_PICTURE.format(f"{n}.png") + "x" * 60 for n in range(3)))
     files = read_mail(raw, limits=Limits(attachments=130)).attachments
-    assert [bool(file.left_out) for file in files] == [False, False, True]
-    assert "kept of one mail" in files[2].left_out
+    assert [file.left_out for file in files] == [LeftOut.NO, LeftOut.NO, LeftOut.TOO_MUCH]
+
+
+def test_what_was_left_out_uses_nothing_up() -> None:
+    sizes = (60, 300, 60)
+    raw = _parts(*(_PICTURE.format(f"{n}.png") + "x" * size for n, size in enumerate(sizes)))
+    files = read_mail(raw, limits=Limits(attachment=100, attachments=130)).attachments
+    assert [file.left_out for file in files] == [LeftOut.NO, LeftOut.TOO_BIG, LeftOut.NO]
+
+
+_PROGRAM = base64.b64encode(b"MZ\x90\x00\x03\x00\x00\x00" + b"x" * 200).decode()
+_FILE = "Content-Type: {}; name={}\nContent-Disposition: attachment\nContent-Transfer-Encoding: base64\n\n{}"
+
+
+@pytest.mark.parametrize(
+    ("content_type", "name", "content"),
+    [
+        ("application/octet-stream", "facture.exe", "aGVsbG8="),
+        ("application/octet-stream", "FACTURE.PDF.EXE", "aGVsbG8="),
+        ("application/octet-stream", '"facture.exe. "', "aGVsbG8="),
+        ("image/png", '"photo.js"', "aGVsbG8="),
+        ("application/x-msdownload", "photo.png", "aGVsbG8="),
+        ("image/png", "photo.png", _PROGRAM),
+        ("application/pdf", "f.pdf", base64.b64encode(b"\x7fELF\x02\x01" + b"x" * 90).decode()),
+    ],
+)
+def test_a_program_is_named_and_not_handed_out_whatever_it_calls_itself(
+    content_type: str, name: str, content: str
+) -> None:
+    raw = _parts("\nBonjour", _FILE.format(content_type, name, content), _PICTURE.format("a.png") + "y" * 20)
+    read = read_mail(raw)
+    assert [file.left_out for file in read.attachments] == [LeftOut.REFUSED, LeftOut.NO]
+    assert "attachments of a refused type are only in the raw mail" in read.defects
+    assert [content for _, content in read_attachments(raw)] == [None, b"y" * 20]
+
+
+def test_a_shop_may_refuse_other_types_or_none() -> None:
+    raw = _parts(_FILE.format("application/octet-stream", "a.exe", _PROGRAM), _PICTURE.format("a.svg") + "<svg>")
+    assert [file.left_out for file in read_mail(raw, limits=Limits(refused=frozenset({"svg"}))).attachments] == [
+        LeftOut.REFUSED,
+        LeftOut.REFUSED,
+    ]
+    assert not any(file.left_out for file in read_mail(raw, limits=Limits(refused=frozenset())).attachments)
+
+
+@pytest.mark.parametrize(
+    "name", ["photo.jpg", "contrat.docx", "export.csv", "logo.svg", "page.html", "courrier.eml", "MZ"]
+)
+def test_what_customers_send_is_not_refused(name: str) -> None:
+    names = base64.b64encode(b"MZ Marie Zimmer; Mons; 7000").decode()
+    (file,) = read_mail(_parts(_FILE.format("application/octet-stream", name, names))).attachments
+    assert file.left_out is LeftOut.NO
+
+
+def test_a_uuencoded_program_is_refused_too() -> None:
+    uuencoded = "begin 644 photo.png\n" + binascii.b2a_uu(b"MZ" + b"\x00" * 40).decode() + "`\nend\n"
+    (file,) = read_mail(mail("Bonjour\n" + uuencoded)).attachments
+    assert (file.name, file.left_out) == ("photo.png", LeftOut.REFUSED)
+
+
+def test_a_name_cannot_be_turned_around() -> None:
+    (file,) = read_mail(
+        _parts(_FILE.format("image/jpeg", '"=?utf-8?q?photo=E2=80=AEgpj.exe?="', "aGVsbG8="))
+    ).attachments
+    assert (file.name, file.left_out) == ("photogpj.exe", LeftOut.REFUSED)
 
 
 @pytest.mark.parametrize(

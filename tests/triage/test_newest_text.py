@@ -10,43 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.triage.quotes import QUOTES, Quote
 from triage import split_newest
 
 DATA = Path(__file__).resolve().parents[2] / "triage" / "data"
 
-INTRODUCTIONS = {
-    "gmail fr": "Le lun. 3 mars 2026 à 10:12, Librairie <a@b.example> a écrit :\n\n> Bonjour",
-    "gmail fr, broken over three lines": 'Le 4 janv. 2026 19:03, "Librairie"\n<a@b.example>\na écrit :\n\n> Bonjour',
-    "yahoo fr, no marks": "Le lundi 3 mars 2026 à 10:12:33 UTC+1, Librairie <a@b.example> a écrit : \n\nBonjour",
-    "outlook fr": "-----Message d'origine-----\nDe : Librairie\nEnvoyé : lundi 3 mars 2026\nÀ : Jean\nObjet : Colis\n\nBonjour",
-    "outlook web fr": "________________________________\nDe : Librairie <a@b.example>\nEnvoyé : lundi\nÀ : J\nObjet : C\n\nBonjour",
-    "orange": '> Message du 03/03/26 10:12\n> De : "Librairie" <a@b.example>\n> A : j@orange.example\n> Objet : C\n>\n> Bonjour',
-    "zimbra (free)": 'De: "Librairie" <a@b.example>\nÀ: "J" <j@free.example>\nEnvoyé: Lundi 3 Mars 2026\nObjet: C\n\nBonjour',
-    "outlook, no space after the colon": "De : L<mailto:a@b.example>\nEnvoyé le :jeudi 5 mars\nÀ : x\nObjet :C\n\nBonjour",
-    "bare marks": "> Bonjour\n> Votre colis arrive",
-    "forward fr": "---------- Message transféré ---------\nDe : C <a@b.example>\nDate: 3 mars\nObjet: C\nÀ: J\n\nBonjour",
-    "gmail en": "On Mon, 3 Mar 2026 at 10:12, Shop <a@b.example> wrote:\n\n> Hello",
-    "gmail en, broken": "On Mon, 3 Mar 2026 at 10:12, Shop via Long Name <\na@b.example> wrote:\n\n> Hello",
-    "outlook en": "From: Shop <a@b.example>\nSent: Monday, March 3, 2026 10:12 AM\nTo: John\nSubject: Parcel\n\nHello",
-    "apple en": "> On 3 Mar 2026, at 10:12, Shop <a@b.example> wrote:\n> \n> Hello",
-    "gmail de": "Am Mo., 3. März 2026 um 10:12 Uhr schrieb Laden <a@b.example>:\n\n> Guten Tag",
-    "writer first de": "Laden <a@b.example> schrieb am Mo., 3. März 2026\num 10:12 Uhr:\n\n> Guten Tag",
-    "gmx": 'Gesendet: Montag, 03. März 2026 um 10:12 Uhr\nVon: "Laden" <a@b.example>\nAn: h@gmx.example\nBetreff: P\n\nGuten Tag',
-    "outlook de": "-----Ursprüngliche Nachricht-----\nVon: Laden\nGesendet: Montag\nAn: H\nBetreff: P\n\nGuten Tag",
-    "gmail es": "El lun, 3 mar 2026 a las 10:12, Librería (<a@b.example>) escribió:\n\n> Hola",
-    "outlook es": "De: Librería <a@b.example>\nEnviado: lunes, 3 de marzo de 2026 10:12\nPara: J\nAsunto: P\n\nHola",
-    "gmail it": "Il giorno lun 3 mar 2026 alle ore 10:12 Libreria <a@b.example> ha scritto:\n\n> Ciao",
-    "libero": 'Il 03/03/2026 10:12 Libreria <a@b.example> ha scritto:\n\nCiao',
-    "outlook it": "-----Messaggio originale-----\nDa: Libreria\nInviato: lunedì 3 marzo\nA: G\nOggetto: P\n\nCiao",
-    "another language": "tir. 18. apr. 2026 kl. 13:09 skrev Butikk <a@b.example\n>:\n\n> Hei",
-}  # fmt: skip
 
-
-@pytest.mark.parametrize("habit", INTRODUCTIONS)
-def test_history_is_set_apart_and_kept(habit: str) -> None:
-    newest = split_newest(f"Toujours rien reçu !\nJean\n\n{INTRODUCTIONS[habit]}\n")
+@pytest.mark.parametrize("quote", QUOTES, ids=lambda quote: f"{quote.language} {quote.program}")
+def test_history_is_set_apart_and_kept(quote: Quote) -> None:
+    newest = split_newest(f"Toujours rien reçu !\nJean\n\n{quote.text}\n")
     assert newest.text == "Toujours rien reçu !\nJean"
-    assert newest.quoted == "\n".join(line.rstrip() for line in INTRODUCTIONS[habit].split("\n"))
+    assert newest.quoted == "\n".join(line.rstrip() for line in quote.text.split("\n"))
     assert newest.signature == ""
 
 
@@ -70,6 +44,44 @@ def test_answers_between_quoted_lines_survive() -> None:
     newest = split_newest("> Quelle adresse ?\n> Merci\n12 rue des Lilas\n> Et la taille ?\nM\n\nJean")
     assert newest.text == "12 rue des Lilas\nM\n\nJean"
     assert newest.quoted == "> Quelle adresse ?\n> Merci\n> Et la taille ?"
+
+
+MARKED = [quote for quote in QUOTES if re.search(r"^> ?\w", quote.text, re.M)]
+
+
+@pytest.mark.parametrize("quote", MARKED, ids=lambda quote: f"{quote.language} {quote.program}")
+def test_inline_answers_survive_below_the_header_of_every_program_that_marks_lines(quote: Quote) -> None:
+    body = (
+        f"Voici mes réponses.\n\n{quote.text}\n> Quelle est votre adresse ?\n\n12 rue des Lilas, Lyon\n\n"
+        "> Et la taille ?\n> Merci de votre patience\nM, comme la dernière fois\n> Bien à vous\n\nJean"
+    )
+    newest = split_newest(body)
+    answers = ["Voici mes réponses.", "12 rue des Lilas, Lyon", "M, comme la dernière fois", "Jean"]
+    assert [line for line in newest.text.split("\n") if line] == answers
+    assert "Quelle est votre adresse ?" in newest.quoted
+
+
+_WORDS = st.lists(
+    st.sampled_from(["Oui", "Non", "Merci", "colis", "demain", "adresse", "taille"]), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(MARKED),
+    st.lists(st.tuples(_WORDS.map(" ".join), st.booleans()), min_size=1, max_size=6),
+)
+def test_no_answer_between_quoted_lines_is_lost(quote: Quote, answers: list[tuple[str, bool]]) -> None:
+    body = f"Bonjour\n\n{quote.text}\n" + "".join(
+        f"> Question {n} ?\n{blank * chr(10)}{answer.capitalize()}\n{blank * chr(10)}"
+        for n, (answer, blank) in enumerate(answers)
+    )
+    assert split_newest(body).text.split() == f"Bonjour {' '.join(each.capitalize() for each, _ in answers)}".split()
+
+
+def test_a_network_address_is_no_time_of_day() -> None:
+    bounce = "<a@b.example>: host mx.b.example[198.51.100.18] said after MAIL FROM:<c@d.example>:\n    554 Blocked"
+    assert split_newest(f"Not delivered.\n\n{bounce}").quoted == ""
 
 
 def test_a_delimited_signature_is_set_apart() -> None:
@@ -125,7 +137,7 @@ def test_our_own_training_mails_lose_only_marked_history_and_telephone_lines() -
 
 
 _LINE = st.sampled_from(
-    [*{line for text in INTRODUCTIONS.values() for line in text.split("\n")}, "", "Bonjour", "-- ", ">", "A> x"]
+    [*{line for quote in QUOTES for line in quote.text.split("\n")}, "", "Bonjour", "-- ", ">", "A> x"]
 )
 
 

@@ -89,6 +89,19 @@ def test_a_missing_message_id_is_made_from_the_content() -> None:
         ("ks_c_5601-1987", "안녕".encode("cp949"), "안녕"),
         ('"windows-1252"', "l’été".encode("cp1252"), "l’été"),
         ("hex", b"bonjour", "bonjour"),
+        (
+            "utf-8",
+            "Où est l’été ? Déjà payé ".encode() + b"\x97 envoy\xe9 par " + "la boîte".encode(),
+            "Où est l’été ? Déjà payé — envoyé par la boîte",
+        ),
+        (
+            "utf-8",
+            "Où est l’été ? Déjà payé, 5 ".encode() + b"\xe2\x82 net".strip(),
+            "Où est l’été ? Déjà payé, 5 \ufffd net",
+        ),
+        ("utf-8", "Où est l’été ? Déjà pay".encode() + b"\xc3", "Où est l’été ? Déjà pay\ufffd"),
+        ("big5", "軟體更新".encode("big5").decode("latin-1").encode(), "軟體更新"),
+        ("big5", "l’été à la forêt".encode(), "l’été à la forêt"),
     ],
 )
 def test_text_is_right_whatever_character_set_is_declared(charset: str, data: bytes, expected: str) -> None:
@@ -136,6 +149,42 @@ def test_html_quotes_are_history_and_answers_between_them_are_not() -> None:
     read = read_mail(mail(html, content_type="text/html"))
     assert read.text == "Voici l'adresse :\n12 rue des Lilas"
     assert "Quelle adresse" in read.quoted
+
+
+_OUTLOOK = "border:none;border-top:solid #E1E1E1 1.0pt;padding:3.0pt 0cm 0cm 0cm"
+_WINDOWS_MAIL = (
+    "padding-top: 5px; border-top-color: rgb(229, 229, 229); border-top-width: 1px; border-top-style: solid;"
+)
+_SWEDISH = "<b>Från:</b> Butik<br><b>Skickat:</b> den 3 mars 2026 10:12<br><b>Till:</b> Jean<br><b>Ämne:</b> Paket"
+_RUSSIAN = "<b>От:</b> Магазин<br><b>Отправлено:</b> 3 марта 2026 г. 10:12<br><b>Кому:</b> Jean"
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        f"<div><div style='{_OUTLOOK}'><p class=MsoNormal>{_SWEDISH}</p></div></div><p>Hej</p><p>Butiken</p>",
+        f"<div style='{_OUTLOOK.replace('cm', 'in')}'><p>{_SWEDISH}</p></div><p>Hej</p><p>Butiken</p>",
+        f"<div style='{_WINDOWS_MAIL}'><div>{_RUSSIAN}</div></div><div>Hej</div><div>Butiken</div>",
+    ],
+)
+def test_what_outlook_and_windows_mail_draw_a_line_above_is_history_in_any_language(answered: str) -> None:
+    html = f"<html><body><div class=WordSection1><p>Toujours rien !</p><p>Jean</p>{answered}</div><p>Pied</p></body></html>"
+    read = read_mail(mail(html, content_type="text/html; charset=utf-8"))
+    assert read.text.split() == ["Toujours", "rien", "!", "Jean", "Pied"]
+    assert "Hej" in read.quoted
+    assert "Butiken" in read.quoted
+    assert "2026" in read.quoted
+
+
+@pytest.mark.parametrize(
+    "style", ["border-top:1px solid #ccc", "border:none;border-top:solid #E1E1E1 1.0pt", "padding:3.0pt 0cm 0cm 0cm"]
+)
+def test_a_form_with_a_line_above_it_is_no_history(style: str) -> None:
+    form = "<b>Nom :</b> Jean<br><b>E-mail :</b> j@x.example<br><b>Message :</b> Où est mon colis ?"
+    html = f"<p>Nouveau message</p><div style='{style}'>{form}</div><p>Envoyé par le formulaire</p>"
+    read = read_mail(mail(html, content_type="text/html; charset=utf-8"))
+    assert read.quoted == ""
+    assert "Où est mon colis ?" in read.text
 
 
 def test_an_indented_paragraph_is_no_history() -> None:

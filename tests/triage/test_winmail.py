@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from tests.triage.reader import mail
-from triage import Limits, Mail, read_attachments, read_mail
+from triage import LeftOut, Limits, Mail, read_attachments, read_mail
 
 NEW_FILE, TITLE, DATA, FILE_PROPERTIES = (2, 0x00069002), (2, 0x00018010), (2, 0x0006800F), (2, 0x00069005)
 PROPERTIES, BODY, CODEPAGE = (1, 0x00069003), (1, 0x0002800C), (1, 0x00069007)
@@ -134,3 +134,9 @@ def test_the_contents_of_its_files_can_be_had() -> None:
     head = b"From: a@b.example\nContent-Type: application/ms-tnef\nContent-Transfer-Encoding: base64\n\n"
     ((file, data),) = read_attachments(head + base64.encodebytes(content))
     assert (file.name, data) == ("a.txt", b"Bonjour")
+
+
+@pytest.mark.parametrize(("name", "content"), [(b"facture.exe", b"hello"), (b"photo.jpg", b"MZ\x90\x00" + bytes(80))])
+def test_a_program_in_it_is_refused_like_any(name: bytes, content: bytes) -> None:
+    (file,) = outlook(stream((NEW_FILE, b""), (TITLE, name), (DATA, content))).attachments
+    assert (file.name, file.left_out) == (name.decode(), LeftOut.REFUSED)
