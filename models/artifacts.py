@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +89,9 @@ def _replace(file: Path, text: str) -> None:
     part = file.with_name(file.name + ".part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, file)
+
+
+def require_method(description: Mapping[str, Any], method: str, folder: Path) -> None:
+    """Raises ValueError when what `folder` holds was trained by another method: its numbers would mean nothing."""
+    if description.get("method") != method:
+        raise ValueError(f"{folder}: trained by another version of Comptoir; train again")

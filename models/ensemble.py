@@ -36,6 +36,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
+from models.artifacts import require_method
 from models.corpus import Example
 from models.encoder import TextEncoder, Vectors
 
@@ -430,6 +431,7 @@ class HeadEnsemble:
         for head in self._heads:
             head.save(folder)
         description = {
+            "method": METHOD,
             "encoder": self._encoder.version,
             "labels": self.labels,
             "weights": self.weights,
@@ -439,8 +441,10 @@ class HeadEnsemble:
 
     @classmethod
     def load(cls, folder: Path, encoder: TextEncoder) -> HeadEnsemble:
-        """Read what `save` wrote. Raises ValueError when it was trained with another encoder: its numbers would mean nothing."""
+        """Read what `save` wrote. Raises ValueError when it was trained by another method or with another encoder: its
+        numbers would mean nothing."""
         description = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
+        require_method(description, METHOD, folder)
         if description["encoder"] != encoder.version:
             raise ValueError(
                 f'{folder}: trained with encoder "{description["encoder"]}", this is "{encoder.version}"; train again'

@@ -2,9 +2,10 @@
 
 A message is read sentence by sentence; the strongest sentence decides. A sentence is judged by the head ensemble
 (meaning, characters, words) and by a lexicon a language (`data/lexicon/human/<language>.yml`): patterns that ask for
-somebody, and patterns that only mention or refuse somebody. In chat the intents have a say too.
-How much each counts is fitted on held-out text. Missing a
-request traps a customer, a false alarm costs an agent a minute: the threshold leans to recall.
+somebody, and patterns that only mention or refuse somebody. Who has read the whole message has a say too: in chat the
+intents, for mails a second ensemble, learnt from whole mails, since a mail does not say which of its sentences asks.
+How much each counts is fitted on held-out text. Missing a request traps a customer, a false alarm costs an agent a minute:
+the threshold leans to recall.
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ import numpy.typing as npt
 import yaml
 from sklearn.linear_model import LogisticRegression
 
+from models.artifacts import require_method
 from models.corpus import TALK_TO_HUMAN, Example, MailExample
-from models.encoder import Encoder
+from models.encoder import BySentence, Encoder
 from models.ensemble import HeadEnsemble, fold
 from models.entities import without_entities
+from models.motives import whole_mail
 from models.sentences import split_sentences
 
 LEXICON = Path(__file__).parent / "data" / "lexicon" / "human"
-METHOD = "human-3"
+METHOD = "human-4"
 RECALL_WEIGHT = 3.0  # beta of the F-score that sets the thresholds: recall counts three times as much as precision
-ENOUGH = 20  # held-out texts of each kind, below which the default evidence stays
+ENOUGH = 20  # texts of each kind, below which nothing is learnt of them and the default evidence stays
+WHOLE_MAILS = "whole-mails"
 FEWEST_WORDS = 3
 SURE_ENOUGH = 0.2  # a first look below this has not found the sentence that asks
 CONTEXT_CHARACTERS = 600  # a chat message longer than this is only read sentence by sentence
@@ -41,14 +45,15 @@ Scores = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Weights of the combination: log-odds = bias + head * its logit + intent * its logit + asks + refuses (each 0 or 1).
+    """Weights of the combination: log-odds = bias + head * its logit + whole * its logit + asks + refuses (each 0 or 1).
 
-    `intent` counts in chat only, where the intents' own probability of `talk_to_human` is known.
+    `whole` is the opinion on the whole message: in chat the intents' probability of `talk_to_human`, of a mail that of the
+    heads that learnt from whole mails.
     """
 
     bias: float = 0.0
     head: float = 1.0
-    intent: float = 0.0
+    whole: float = 0.0
     asks: float = 1.0
     refuses: float = -1.0
 
@@ -78,12 +83,14 @@ class HumanRequestDetector:
     def __init__(
         self,
         ensemble: HeadEnsemble,
+        whole_mails: HeadEnsemble | None = None,
         chat: Evidence = Evidence(),
         mail: Evidence = Evidence(),
         chat_threshold: float = 0.4,
         mail_threshold: float = 0.4,
     ) -> None:
         self._ensemble = ensemble
+        self._whole_mails = whole_mails
         self.chat = chat
         self.mail = mail
         self.chat_threshold = chat_threshold
@@ -107,7 +114,10 @@ class HumanRequestDetector:
         """
         examples = [_asks(turn) for turn in turns]
         examples += _mail_sentences(encoder, examples, mails)
-        detector = cls(HeadEnsemble.fit(encoder, examples, [_asks(turn) for turn in frozen_turns], progress))
+        detector = cls(
+            HeadEnsemble.fit(encoder, examples, [_asks(turn) for turn in frozen_turns], progress),
+            _fit_whole_mails(encoder, mails, frozen_mails, progress),
+        )
         progress("thresholds")
         asked = np.array([turn.label == TALK_TO_HUMAN for turn in frozen_turns], dtype=bool)
         opinions = talk_probabilities(intents, [turn.text for turn in frozen_turns])
@@ -116,7 +126,8 @@ class HumanRequestDetector:
             detector.chat = detector._fit_evidence([_chat_units(turn.text) for turn in frozen_turns], opinions, asked)
         if _enough(asked_by_mail):
             units = [_mail_units(mail.subject, mail.body) for mail in frozen_mails]
-            detector.mail = detector._fit_evidence(units, None, asked_by_mail)
+            whole = detector._whole_probabilities([(mail.subject, mail.body) for mail in frozen_mails])
+            detector.mail = detector._fit_evidence(units, whole, asked_by_mail)
         in_chat = detector.chat_probabilities([turn.text for turn in frozen_turns], opinions)
         in_mail = detector.mail_probabilities([(mail.subject, mail.body) for mail in frozen_mails])
         detector.chat_threshold = threshold_for_recall(in_chat, asked)
@@ -133,7 +144,7 @@ class HumanRequestDetector:
     def mail_probabilities(self, mails: Sequence[tuple[str, str]]) -> Scores:
         """Probability, float64 (n,), that each mail (subject, body without quoted history) asks for a human."""
         units = [_mail_units(subject, body) for subject, body in mails]
-        return self._probabilities(self.mail, units, np.full(len(mails), 0.5))
+        return self._probabilities(self.mail, units, self._whole_probabilities(mails))
 
     def chat_opinion(self, text: str, intent_probability: float) -> HumanOpinion:
         """Why `chat_probabilities` says what it says of one message."""
@@ -141,19 +152,20 @@ class HumanRequestDetector:
 
     def mail_opinion(self, subject: str, body: str) -> HumanOpinion:
         """Why `mail_probabilities` says what it says of one mail."""
-        return self._opinion(self.mail, _mail_units(subject, body), 0.5, self.mail_threshold)
+        whole = float(self._whole_probabilities([(subject, body)])[0])
+        return self._opinion(self.mail, _mail_units(subject, body), whole, self.mail_threshold)
 
     def _opinion(
-        self, evidence: Evidence, units: Sequence[str], intent_probability: float, threshold: float
+        self, evidence: Evidence, units: Sequence[str], whole_probability: float, threshold: float
     ) -> HumanOpinion:
         if not units:
             return HumanOpinion(False, 0.0, threshold, "nobody", "", 0.0, asks=False, refuses=False)
         features = self._strongest(evidence, [(unit,) for unit in units])
         strongest = int((features @ _weights(evidence)).argmax())
         logit, asks, refuses = features[strongest]
-        probability = float(self._probabilities(evidence, [units], [intent_probability])[0])
+        probability = float(self._probabilities(evidence, [units], [whole_probability])[0])
         unaided = replace(evidence, asks=0.0, refuses=0.0)
-        by_heads = float(self._probabilities(unaided, [units], [intent_probability])[0]) >= threshold
+        by_heads = float(self._probabilities(unaided, [units], [whole_probability])[0]) >= threshold
         wanted = probability >= threshold
         said_by: Literal["lexicon", "heads", "both", "nobody"] = "nobody"
         if wanted:
@@ -169,9 +181,17 @@ class HumanRequestDetector:
             refuses=bool(refuses),
         )
 
+    def _whole_probabilities(self, mails: Sequence[tuple[str, str]]) -> Scores:
+        if self._whole_mails is None:
+            return np.full(len(mails), 0.5)
+        return np.asarray(self._whole_mails.predict([whole_mail(*mail) for mail in mails])[:, 0], dtype=np.float64)
+
     def save(self, folder: Path) -> None:
         self._ensemble.save(folder)
+        if self._whole_mails is not None:
+            self._whole_mails.save(folder / WHOLE_MAILS)
         description = {
+            "method": METHOD,
             "chat": vars(self.chat),
             "mail": vars(self.mail),
             "chat_threshold": self.chat_threshold,
@@ -181,10 +201,13 @@ class HumanRequestDetector:
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder) -> Self:
-        """Raises ValueError when it was trained with another encoder."""
+        """Raises ValueError when it was trained by another method or with another encoder."""
         description = json.loads((folder / "human.json").read_text(encoding="utf-8"))
+        require_method(description, METHOD, folder)
+        whole = folder / WHOLE_MAILS
         return cls(
             HeadEnsemble.load(folder, encoder),
+            HeadEnsemble.load(whole, BySentence(encoder)) if whole.exists() else None,
             Evidence(**description["chat"]),
             Evidence(**description["mail"]),
             description["chat_threshold"],
@@ -192,10 +215,10 @@ class HumanRequestDetector:
         )
 
     def _probabilities(
-        self, evidence: Evidence, units: Sequence[Sequence[str]], intent_probabilities: npt.ArrayLike
+        self, evidence: Evidence, units: Sequence[Sequence[str]], whole_probabilities: npt.ArrayLike
     ) -> Scores:
-        intent = _logit(np.asarray(intent_probabilities, dtype=np.float64))
-        odds = evidence.bias + self._strongest(evidence, units) @ _weights(evidence) + evidence.intent * intent
+        whole = _logit(np.asarray(whole_probabilities, dtype=np.float64))
+        odds = evidence.bias + self._strongest(evidence, units) @ _weights(evidence) + evidence.whole * whole
         said = np.array([bool(parts) for parts in units], dtype=bool)
         return np.where(said, 1 / (1 + np.exp(-odds)), 0.0)
 
@@ -216,12 +239,9 @@ class HumanRequestDetector:
             start += len(parts)
         return found
 
-    def _fit_evidence(
-        self, units: Sequence[Sequence[str]], opinions: Scores | None, truth: npt.NDArray[np.bool_]
-    ) -> Evidence:
+    def _fit_evidence(self, units: Sequence[Sequence[str]], opinions: Scores, truth: npt.NDArray[np.bool_]) -> Evidence:
         strongest = self._strongest(Evidence(), units)
-        intent = np.zeros(len(units)) if opinions is None else _logit(opinions)
-        features = np.column_stack([strongest[:, 0], intent, strongest[:, 1:]])
+        features = np.column_stack([strongest[:, 0], _logit(opinions), strongest[:, 1:]])
         model = LogisticRegression(C=1.0, tol=1e-6, max_iter=1000).fit(features, truth)
         assert model.n_iter_.min() > 0, "logistic regression did not move; lower its tolerance"
         head, weight, asks, refuses = (float(value) for value in model.coef_[0])
@@ -308,6 +328,27 @@ def _mail_sentences(encoder: Encoder, turns: Sequence[Example], mails: Sequence[
         elif not mail.wants_human:
             found += [Example(sentence, None, mail.language, mail.author) for sentence in sentences]
     return found
+
+
+def _fit_whole_mails(
+    encoder: Encoder, mails: Sequence[MailExample], frozen: Sequence[MailExample], progress: Callable[[str], None]
+) -> HeadEnsemble | None:
+    """Heads on whole mails, or None where too few of a kind have been written to learn from."""
+    if not _enough(np.array([mail.wants_human for mail in mails], dtype=bool)):
+        return None
+    learnt, held_out = (
+        [
+            Example(
+                whole_mail(mail.subject, mail.body),
+                TALK_TO_HUMAN if mail.wants_human else None,
+                mail.language,
+                mail.author,
+            )
+            for mail in some
+        ]
+        for some in (mails, frozen)
+    )
+    return HeadEnsemble.fit(BySentence(encoder), learnt, held_out, progress)
 
 
 def threshold_for_recall(scores: Scores, truth: npt.NDArray[np.bool_]) -> float:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.linear_model import LogisticRegression
 
+from models.artifacts import require_method
 from models.corpus import Example, MailExample
 from models.encoder import BySentence, Encoder
 from models.ensemble import HeadEnsemble, Probabilities
@@ -81,7 +82,7 @@ class MotiveReader:
             raise ValueError("no mails to learn motives from; add some to triage/data/<language>/*.jsonl")
         motives = {mail.motives[0] for mail in mails}
         examples = [
-            Example(_whole(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in mails
+            Example(whole_mail(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in mails
         ]
         examples += [
             Example(sentence, mail.motives[0], mail.language, mail.author)
@@ -95,7 +96,7 @@ class MotiveReader:
             if turn.label in motives
         ]
         calibration = [
-            Example(_whole(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in frozen
+            Example(whole_mail(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in frozen
         ]
         reader = cls(HeadEnsemble.fit(BySentence(encoder), examples, calibration, progress))
         progress("thresholds")
@@ -118,13 +119,14 @@ class MotiveReader:
 
     def save(self, folder: Path) -> None:
         self._ensemble.save(folder)
-        description = {"presence": vars(self.presence), "further_threshold": self.further_threshold}
+        description = {"method": METHOD, "presence": vars(self.presence), "further_threshold": self.further_threshold}
         (folder / "motives.json").write_text(json.dumps(description, indent=1), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path, encoder: Encoder) -> Self:
-        """Raises ValueError when it was trained with another encoder."""
+        """Raises ValueError when it was trained by another method or with another encoder."""
         description = json.loads((folder / "motives.json").read_text(encoding="utf-8"))
+        require_method(description, METHOD, folder)
         return cls(
             HeadEnsemble.load(folder, BySentence(encoder)),
             Presence(**description["presence"]),
@@ -133,7 +135,7 @@ class MotiveReader:
 
     def _opinions(self, mails: Sequence[tuple[str, str]]) -> tuple[Probabilities, npt.NDArray[np.intp]]:
         """Log-odds of each motive, (2, mails, motives): by the whole mail, by its strongest sentence; and which that is."""
-        parts = [(_whole(subject, body), *_sentences(subject, body)) for subject, body in mails]
+        parts = [(whole_mail(subject, body), *_sentences(subject, body)) for subject, body in mails]
         flat = self._ensemble.predict([part for texts in parts for part in texts])[:, :-1]
         starts = np.cumsum([0, *(len(texts) for texts in parts)])
         wholes = [flat[start] for start in starts[:-1]]
@@ -186,7 +188,8 @@ class MotiveReader:
         return float(max(np.arange(0.15, 0.71, 0.01), key=f1))
 
 
-def _whole(subject: str, body: str) -> str:
+def whole_mail(subject: str, body: str) -> str:
+    """A mail as one text, as heads read it: `BySentence` gives its vector."""
     return without_entities(f"{subject}\n{body}".strip())
 
 

@@ -306,7 +306,7 @@ def _worse_than_served(task: _Task, model: Any, artifacts: Path) -> str:
         return ""
     try:
         old = task.load(artifacts / task.name / served)
-    except (ValueError, OSError):  # of another encoder, or gone: there is nothing left to be worse than
+    except (ValueError, OSError):  # of another encoder or method, or gone: there is nothing left to be worse than
         return ""
     common = task.comparable(old, model)
     if not common:

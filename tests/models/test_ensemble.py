@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from models import Encoder, Example, HeadEnsemble, load_encoder
+from models.ensemble import METHOD
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +55,14 @@ def test_heads_of_another_encoder_are_refused(ensemble: HeadEnsemble, encoder: E
     description = tmp_path / "ensemble.json"
     description.write_text(description.read_text().replace(encoder.version, "another@1"))
     with pytest.raises(ValueError, match="train again"):
+        HeadEnsemble.load(tmp_path, encoder)
+
+
+def test_heads_of_another_method_are_refused(ensemble: HeadEnsemble, encoder: Encoder, tmp_path: Path) -> None:
+    ensemble.save(tmp_path)
+    description = tmp_path / "ensemble.json"
+    description.write_text(description.read_text().replace(METHOD, "heads-0"))
+    with pytest.raises(ValueError, match="another version of Comptoir; train again"):
         HeadEnsemble.load(tmp_path, encoder)
 
 
