@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skops.io
+from scipy.special import log_softmax
 
 from models import Encoder, Example, HeadEnsemble, load_encoder
-from models.ensemble import METHOD
+from models.ensemble import METHOD, CharacterHead, Reading, WordHead, fold
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +45,23 @@ def test_what_is_loaded_predicts_what_was_saved(ensemble: HeadEnsemble, encoder:
     ensemble.save(tmp_path)
     texts = ["facture svp", "wo ist mein Paket", "il pleut"]
     assert np.allclose(HeadEnsemble.load(tmp_path, encoder).predict(texts), ensemble.predict(texts), atol=2e-3)
+
+
+@pytest.mark.parametrize("kind", [CharacterHead, WordHead])
+def test_a_text_head_says_what_its_vectorizer_and_classifier_say(
+    kind: type[CharacterHead] | type[WordHead], turns: list[Example], tmp_path: Path
+) -> None:
+    no_vectors = np.zeros((0, 1), np.float32)
+    labels = np.array([turn.label or "" for turn in turns])
+    head = kind.fit(Reading(tuple(turn.text for turn in turns), no_vectors), labels)
+    head.save(tmp_path)
+    features, classifier = (skops.io.load(tmp_path / f"{kind.file}{part}.skops") for part in ("-features", ""))
+
+    asked = ("Facture, facture, FACTURE svp !", "où est ma commande", "¿?", "")
+    margins = classifier.decision_function(features.transform([fold(text) for text in asked]))
+    expected = log_softmax(kind.sharpness * margins, axis=1)
+
+    assert np.allclose(head.log_probabilities(Reading(asked, no_vectors)), expected, atol=1e-4)
 
 
 def test_nothing_is_pickled(ensemble: HeadEnsemble, tmp_path: Path) -> None:
