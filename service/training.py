@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import signal
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -172,7 +173,7 @@ def train_all(settings: Settings, console: Console, only: str | None = None) -> 
     processes = multiprocessing.get_context("spawn")  # a forked process would share the threads of numeric libraries
     with (
         processes.Manager() as manager,
-        ProcessPoolExecutor(min(SIDE_BY_SIDE, os.cpu_count() or 1), processes) as workers,
+        ProcessPoolExecutor(min(SIDE_BY_SIDE, os.cpu_count() or 1), processes, _end_on_interrupt) as workers,
         Progress(*columns, console=console, transient=True) as progress,
     ):
         bar = progress.add_task("training", total=sum(len(chain) for chain in chains) if only is None else 1)
@@ -190,6 +191,11 @@ def train_all(settings: Settings, console: Console, only: str | None = None) -> 
         lines.append(_corrections_line(text.corrections(faq_kb.load_content(settings.content_dir))))
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
+
+
+def _end_on_interrupt() -> None:
+    """Ctrl-C ends a worker without a traceback of its own: whoever pressed it is told by the process that they started."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _train_chain(
