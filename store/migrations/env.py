@@ -5,12 +5,12 @@ from sqlalchemy.engine import Engine
 
 engine: Engine = context.config.attributes["engine"]
 
-with engine.connect() as connection:
+# Begun by us, so that it is one transaction: by itself Alembic commits after each revision on SQLite, and of two processes
+# that start at once the second would slip in between.
+with engine.begin() as connection:
     context.configure(
         connection=connection,
         render_as_batch=True,
         target_metadata=context.config.attributes.get("metadata"),
     )
-    with context.begin_transaction():
-        context.run_migrations()
-    connection.commit()
+    context.run_migrations()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import select, text
+from sqlalchemy import Connection, event, select, text
 from sqlalchemy.exc import OperationalError
 
 from store import Database, Job, enqueue, migrate, pending_revisions
@@ -138,6 +138,16 @@ def test_two_that_start_at_once_migrate_once(tmp_path: Path) -> None:
 
     assert failures == [""] * 4
     assert pending_revisions(Database(url)) == []
+
+
+def test_all_revisions_are_one_transaction(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'new.db'}")
+    commits: list[Connection] = []
+    event.listen(database.engine, "commit", commits.append)
+
+    migrate(database)
+
+    assert len(commits) == 1
 
 
 def test_nothing_to_migrate_waits_for_nobody(database: Database) -> None:
