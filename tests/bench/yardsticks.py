@@ -208,7 +208,6 @@ class DataSet:
 
     read: Callable[[Path], list[Fold]]
     note: str
-    with_diet: bool = True
     published: tuple[tuple[str, float], ...] = ()
 
 
@@ -227,8 +226,8 @@ SETS: Mapping[str, DataSet] = {
     "powerplay11": DataSet(lambda data: hint3(data, "powerplay11"), "HINT3 Powerplay11"),
     "banking77": DataSet(lambda data: banking77(data, SHOTS), f"Banking77, {SHOTS} a label"),
     "clinc150": DataSet(lambda data: clinc150(data, SHOTS), f"CLINC150, {SHOTS} a label"),
-    "banking77-full": DataSet(lambda data: banking77(data, None), "Banking77, all", with_diet=False),
-    "clinc150-full": DataSet(lambda data: clinc150(data, None), "CLINC150, all", with_diet=False),
+    "banking77-full": DataSet(lambda data: banking77(data, None), "Banking77, all"),
+    "clinc150-full": DataSet(lambda data: clinc150(data, None), "CLINC150, all"),
 }
 OUTSIDE = {
     "home_assistant": "home_assistant_oos_5lang.csv",
@@ -325,7 +324,7 @@ def compare(names: Iterable[str], data: Path, with_diet: bool) -> Table:
         sizes = f"{np.mean([len(fold.train) for fold in folds]):.0f} / {sum(len(fold.held_out) for fold in folds)}"
         sizes += f" / {len(folds[0].outside)}"
         for method, ask in METHODS.items():
-            if ask is diet and not (with_diet and chosen.with_diet):
+            if ask is diet and not with_diet:
                 continue
             progress.print(f"{name}: {method}")
             table.add_row(chosen.note, sizes, method, *figures(folds, ask(folds)))
