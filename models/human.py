@@ -14,7 +14,7 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -26,10 +26,11 @@ from sklearn.linear_model import LogisticRegression
 from models.artifacts import require_method
 from models.corpus import TALK_TO_HUMAN, Example, MailExample
 from models.encoder import BySentence, Encoder
-from models.ensemble import HeadEnsemble, fold
+from models.ensemble import HeadEnsemble
 from models.entities import without_entities
 from models.motives import whole_mail
 from models.sentences import split_sentences
+from models.tfidf import fold
 
 LEXICON = Path(__file__).parent / "data" / "lexicon" / "human"
 METHOD = "human-4"
@@ -38,6 +39,7 @@ ENOUGH = 20  # texts of each kind, below which nothing is learnt of them and the
 WHOLE_MAILS = "whole-mails"
 FEWEST_WORDS = 3
 SURE_ENOUGH = 0.2  # a first look below this has not found the sentence that asks
+REMEMBERED_SENTENCES = 256  # of a message, which is asked several times
 CONTEXT_CHARACTERS = 600  # a chat message longer than this is only read sentence by sentence
 
 Scores = npt.NDArray[np.float64]
@@ -294,6 +296,7 @@ def _enough(truth: npt.NDArray[np.bool_]) -> bool:
     return bool(min(truth.sum(), (~truth).sum()) >= ENOUGH)
 
 
+@lru_cache(REMEMBERED_SENTENCES)
 def lexicon_evidence(sentence: str) -> tuple[float, float]:
     """(asks, refuses), each 0 or 1: does a pattern of any language match? People mix languages, so all are tried."""
     plain = fold(sentence)

@@ -23,9 +23,9 @@ import yaml
 from py3langid.langid import LanguageIdentifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from threadpoolctl import threadpool_limits
 
 from models.corpus import LANGUAGES, Example
+from models.tfidf import TfidfReader, fit_linear
 
 LEXICON = Path(__file__).parent / "data" / "lexicon" / "language.yml"
 DEFAULT_LANGUAGE = "fr"
@@ -41,9 +41,7 @@ class LanguageHead:
     """Character n-grams against the five languages, trained on the shop's own text."""
 
     def __init__(self, vectorizer: TfidfVectorizer, model: LogisticRegression) -> None:
-        self._vectorizer = vectorizer
-        self._model = model
-        self._weight = np.ascontiguousarray(model.coef_.T, dtype=np.float32)
+        self._reader = TfidfReader(vectorizer, model)
         self._columns = [list(model.classes_).index(language) for language in LANGUAGES]
 
     @classmethod
@@ -58,21 +56,17 @@ class LanguageHead:
         )
         features = vectorizer.fit_transform([_clean(example.text) for example in examples])
         model = LogisticRegression(C=30.0, tol=1e-5, max_iter=1000, class_weight="balanced")
-        with threadpool_limits(1, user_api="blas"):
-            model.fit(features, languages)
-        assert model.n_iter_.min() > 0, "logistic regression did not move; lower its tolerance"
-        return cls(vectorizer, model)
+        return cls(vectorizer, fit_linear(model, features, languages))
 
     def log_probabilities(self, clean: str) -> LogProbabilities:
         """float64 (5,), in the order of `LANGUAGES`."""
-        scores = (self._vectorizer.transform([clean]) @ self._weight)[0] + self._model.intercept_
-        scores = np.asarray(scores, dtype=np.float64)[self._columns]
+        scores = self._reader.scores([clean])[0].astype(np.float64)[self._columns]
         return np.asarray(scores - np.logaddexp.reduce(scores), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        skops.io.dump(self._vectorizer, folder / "vectorizer.skops")
-        skops.io.dump(self._model, folder / "model.skops")
+        skops.io.dump(self._reader.vectorizer, folder / "vectorizer.skops")
+        skops.io.dump(self._reader.model, folder / "model.skops")
 
     @classmethod
     def load(cls, folder: Path) -> LanguageHead:

