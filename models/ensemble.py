@@ -1,11 +1,11 @@
 """The one mechanism behind FAQ topics, chat intents and mail motives: an average of calibrated heads.
 
 Four heads read a text. Two stand on the sentence encoder's vectors (two more on a second encoder's, if there is one): a
-linear classifier, and the soft maximum of the similarity to every training text after an adapter that was trained to
-bring texts of one meaning together. They know meaning and carry over languages. The third is a linear support vector
-classifier on character n-grams: it knows names, spellings and abbreviations; the fourth one on words and pairs of words. Their
-log-probabilities are added with one weight a head, fitted on text that the heads did not learn from (temperature scaling,
-Guo et al. 2017, "On Calibration of Modern Neural Networks", in a logarithmic opinion pool).
+small network over the vectors of its sentences, and the soft maximum of the similarity to every training text after an
+adapter that was trained to bring texts of one meaning together. They know meaning and carry over languages. The third is a
+linear support vector classifier on character n-grams: it knows names, spellings and abbreviations; the fourth one on words
+and pairs of words. Their log-probabilities are added with one weight a head, fitted on text that the heads did not learn
+from (temperature scaling, Guo et al. 2017, "On Calibration of Modern Neural Networks", in a logarithmic opinion pool).
 Texts that no label stands for are a class of their own, the null class: its probability lets the product stay silent.
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol, Self
@@ -24,23 +24,24 @@ import numpy.typing as npt
 import skops.io
 import torch
 from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from models.artifacts import require_method
+from models.attention import AttentionHead
 from models.corpus import Example
-from models.encoder import TextEncoder, Vectors
-from models.tfidf import TfidfReader, dense_weights, fit_linear, fold
+from models.encoder import Reading, TextEncoder, Vectors
+from models.tfidf import TfidfReader, fit_linear, fold
 
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
 
-METHOD = "heads-3"  # part of every artefact's data hash: change it whenever the same text would give other heads
+METHOD = "heads-4"  # part of every artefact's data hash: change it whenever the same text would give other heads
 NULL = "\uffff"  # the null class sorts behind every label, so its column is the last
 FLOOR = 1e-6  # no head may veto a label alone
 FOLDS = 3
@@ -48,14 +49,6 @@ LEAST_WEIGHT = 0.1  # of a head; the others have .3 to 1
 MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
 BLOCK = 512  # rows compared at once, to bound memory
 ENOUGH_CALIBRATION = 100  # fewer held-out texts than this say less than cross-validation does
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the heads see of n texts: the texts and their encoder vectors, float32 (n, dim)."""
-
-    texts: tuple[str, ...]
-    vectors: Vectors
 
 
 @dataclass(frozen=True)
@@ -76,31 +69,6 @@ class Head(Protocol):
     def log_probabilities(self, reading: Reading) -> Probabilities: ...
 
     def save(self, folder: Path) -> None: ...
-
-
-class LinearHead:
-    """Logistic regression on the encoder's vectors."""
-
-    file = "linear.skops"
-
-    def __init__(self, model: LogisticRegression) -> None:
-        self._model = model
-        self._weight, self._bias = dense_weights(model)
-
-    @classmethod
-    def fit(cls, reading: Reading, labels: Labels) -> LinearHead:
-        # With tol above 1e-5 lbfgs stops at iteration 0 on unit vectors with many classes, and says nothing.
-        return cls(fit_linear(LogisticRegression(C=5.0, tol=1e-5, max_iter=2000), reading.vectors, labels))
-
-    def log_probabilities(self, reading: Reading) -> Probabilities:
-        return _log_softmax(reading.vectors @ self._weight + self._bias)
-
-    def save(self, folder: Path) -> None:
-        skops.io.dump(self._model, folder / self.file)
-
-    @classmethod
-    def load(cls, folder: Path) -> LinearHead:
-        return cls(skops.io.load(folder / cls.file))
 
 
 class SimilarityHead:
@@ -137,7 +105,7 @@ class SimilarityHead:
         # Above its own largest value no exponent overflows.
         top = similarity.max(axis=1, keepdims=True)
         mass = np.add.reduceat(np.exp(similarity - top), self._starts, axis=1, dtype=np.float64)
-        return _log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior)
+        return np.asarray(log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior, axis=1))
 
     def embed(self, reading: Reading) -> Vectors:
         """float32 (n, dim) unit vectors after the adapter."""
@@ -182,7 +150,7 @@ class TextHead:
         return cls(TfidfReader(vectorizer, fit_linear(LinearSVC(tol=1e-2, random_state=0), features, labels), fold))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
-        return _log_softmax(self.sharpness * self._reader.scores(reading.texts))
+        return np.asarray(log_softmax(self.sharpness * self._reader.scores(reading.texts).astype(np.float64), axis=1))
 
     def save(self, folder: Path) -> None:
         skops.io.dump(self._reader.vectorizer, folder / f"{self.file}-features.skops")
@@ -225,13 +193,15 @@ class PartHead:
     is how they differ from the mean.
     """
 
-    def __init__(self, head: LinearHead | SimilarityHead, part: slice, mean: Vectors) -> None:
+    def __init__(self, head: AttentionHead | SimilarityHead, part: slice, mean: Vectors) -> None:
         self.head = head
         self._part = part
         self._mean = mean
 
     @classmethod
-    def fit(cls, kind: type[LinearHead] | type[SimilarityHead], part: slice, reading: Reading, labels: Labels) -> Self:
+    def fit(
+        cls, kind: type[AttentionHead] | type[SimilarityHead], part: slice, reading: Reading, labels: Labels
+    ) -> Self:
         mean: Vectors = _unit(reading.vectors[:, part]).mean(axis=0)
         return cls(kind.fit(_centred(reading, part, mean), labels), part, mean)
 
@@ -250,13 +220,16 @@ class PartHead:
         self.head.save(inside)
 
     @classmethod
-    def load(cls, kind: type[LinearHead] | type[SimilarityHead], part: slice, folder: Path) -> Self:
+    def load(cls, kind: type[AttentionHead] | type[SimilarityHead], part: slice, folder: Path) -> Self:
         inside = folder / f"part-{part.start}-{part.stop}"
         return cls(kind.load(inside), part, np.load(inside / f"{kind.__name__}-mean.npy", allow_pickle=False))
 
 
 def _centred(reading: Reading, part: slice, mean: Vectors) -> Reading:
-    return Reading(reading.texts, _unit(_unit(reading.vectors[:, part]) - mean))
+    def centre(vectors: Vectors) -> Vectors:
+        return _unit(_unit(vectors[:, part]) - mean)
+
+    return replace(reading, vectors=centre(reading.vectors), sentences=centre(reading.sentences))
 
 
 def _unit(vectors: Vectors) -> Vectors:
@@ -264,7 +237,7 @@ def _unit(vectors: Vectors) -> Vectors:
     return unit
 
 
-VECTOR_HEADS: tuple[type[LinearHead] | type[SimilarityHead], ...] = (LinearHead, SimilarityHead)
+VECTOR_HEADS: tuple[type[AttentionHead] | type[SimilarityHead], ...] = (AttentionHead, SimilarityHead)
 TEXT_HEADS: tuple[type[CharacterHead] | type[WordHead], ...] = (CharacterHead, WordHead)
 
 
@@ -275,6 +248,7 @@ class _Seat:
     name: str
     fit: Callable[[Reading, Labels], Head]
     load: Callable[[Path], Head]
+    counts_words: bool = False
 
 
 def _seats(encoder: TextEncoder) -> list[_Seat]:
@@ -287,7 +261,7 @@ def _seats(encoder: TextEncoder) -> list[_Seat]:
             else:
                 fit, load = partial(PartHead.fit, kind, part), partial(PartHead.load, kind, part)
                 seats.append(_Seat(f"{kind.__name__} {number + 1}", fit, load))
-    return [*seats, *(_Seat(kind.__name__, kind.fit, kind.load) for kind in TEXT_HEADS)]
+    return [*seats, *(_Seat(kind.__name__, kind.fit, kind.load, counts_words=True) for kind in TEXT_HEADS)]
 
 
 class HeadEnsemble:
@@ -320,9 +294,11 @@ class HeadEnsemble:
         examples: Sequence[Example],
         calibration: Sequence[Example] = (),
         progress: Callable[[str], None] = lambda step: None,
+        pieces: Sequence[Example] = (),
     ) -> HeadEnsemble:
-        """Train the heads on `examples`; fit their weights on `calibration` (text by an author who wrote none of the examples).
+        """Train the heads on `examples`, those that count words also on `pieces`, which were cut out of them.
 
+        Their weights are fitted on `calibration`: text by an author who wrote none of the examples.
         Calibration examples whose label no training example has are left out. When fewer than 100 are left, or half of
         the labels have none, the weights come from 3-fold cross-validation instead: a shop that replaces the FAQ has no
         frozen questions for it. Raises ValueError when fewer than two classes have examples.
@@ -334,18 +310,20 @@ class HeadEnsemble:
                 f"{len(classes)} classes in {len(examples)} examples; training needs examples of at least two"
             )
         progress("vectors")
-        reading = _read(encoder, [example.text for example in examples])
+        reading = encoder.read([example.text for example in examples])
+        cut = Reading.whole([*reading.texts, *(piece.text for piece in pieces)], np.zeros((0, encoder.dim), np.float32))
+        cut_labels = np.concatenate([labels, _classes(pieces)]) if pieces else labels
         heads: list[Head] = []
         seats = _seats(encoder)
         for seat in seats:
             progress(seat.name)
-            heads.append(seat.fit(reading, labels))
+            heads.append(seat.fit(cut, cut_labels) if seat.counts_words else seat.fit(reading, labels))
         progress("calibration")
         known = [example for example in calibration if (example.label or NULL) in set(classes)]
         covered = {example.label for example in known}
         if len(known) >= ENOUGH_CALIBRATION and 2 * len(covered) >= len(classes):
             source, target = "held-out author", _classes(known)
-            other = _read(encoder, [example.text for example in known])
+            other = encoder.read([example.text for example in known])
             opinions = np.stack([head.log_probabilities(other) for head in heads])
         else:
             source = "cross-validation"
@@ -360,7 +338,7 @@ class HeadEnsemble:
 
     def predict(self, texts: Sequence[str]) -> Probabilities:
         """float64 (len(texts), len(labels) + 1), rows add up to 1; the last column is the null class."""
-        return self.predict_read(_read(self._encoder, texts))
+        return self.predict_read(self._encoder.read(texts))
 
     def predict_read(self, reading: Reading) -> Probabilities:
         """`predict` for texts whose vectors are known already."""
@@ -377,7 +355,7 @@ class HeadEnsemble:
 
     def opinions(self, texts: Sequence[str]) -> list[tuple[str, Probabilities]]:
         """What each head alone says of the texts, by its name, and last what they say together: as `predict` gives it."""
-        reading = _read(self._encoder, texts)
+        reading = self._encoder.read(texts)
         alone = [
             (name, self._with_null(np.exp(head.log_probabilities(reading))))
             for name, head in zip(self.head_names, self._heads, strict=True)
@@ -391,7 +369,7 @@ class HeadEnsemble:
         """float32 (len(texts), dim) unit vectors after the adapter: what a nearest-wording index should hold."""
         first = next(head for head in self._heads if isinstance(getattr(head, "head", head), SimilarityHead))
         assert isinstance(first, SimilarityHead | PartHead)
-        return first.embed(_read(self._encoder, texts))
+        return first.embed(self._encoder.read(texts))
 
     def save(self, folder: Path) -> None:
         """Write the heads to `folder` (created if missing): skops and npz, nothing pickled."""
@@ -459,24 +437,14 @@ def adapt(vectors: Vectors, weight: Vectors, bias: Vectors) -> Vectors:
     return unit
 
 
-def _read(encoder: TextEncoder, texts: Sequence[str]) -> Reading:
-    return Reading(tuple(texts), encoder.encode(texts))
-
-
 def _classes(examples: Sequence[Example]) -> Labels:
     return np.array([NULL if example.label is None else example.label for example in examples])
-
-
-def _log_softmax(scores: npt.ArrayLike) -> Probabilities:
-    values = np.asarray(scores, dtype=np.float64)
-    shifted = values - values.max(axis=1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)), dtype=np.float64)
 
 
 def _pool(opinions: Probabilities, weights: Probabilities) -> Probabilities:
     """Weighted sum of log-probabilities (heads, n, classes) as probabilities (n, classes)."""
     floored = np.maximum(opinions, np.log(FLOOR))
-    return np.asarray(np.exp(_log_softmax(np.tensordot(weights, floored, axes=1))), dtype=np.float64)
+    return np.asarray(softmax(np.tensordot(weights, floored, axes=1), axis=1), dtype=np.float64)
 
 
 def _fit_weights(opinions: Probabilities, target: npt.NDArray[np.intp]) -> Probabilities:
@@ -510,8 +478,7 @@ def _out_of_fold(
     for train, held_out in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels[rows]):
         # Labels too rare for folds are learnt in every fold: the columns must stay those of the full model.
         learnt = np.concatenate([rows[train], np.flatnonzero(~common)])
-        part = Reading(tuple(reading.texts[row] for row in learnt), reading.vectors[learnt])
-        other = Reading(tuple(reading.texts[row] for row in rows[held_out]), reading.vectors[rows[held_out]])
+        part, other = reading.take(learnt), reading.take(rows[held_out])
         for number, seat in enumerate(seats):
             opinions[number, rows[held_out]] = seat.fit(part, labels[learnt]).log_probabilities(other)
     return opinions[:, rows], labels[rows]

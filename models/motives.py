@@ -27,7 +27,7 @@ from models.entities import without_entities
 from models.sentences import split_sentences
 
 OTHER = "other"  # the motive of a mail that has none: it stands alone
-METHOD = "motives-3"
+METHOD = "motives-4"
 SHORTEST_SUBJECT = 4
 
 
@@ -75,8 +75,8 @@ class MotiveReader:
     ) -> MotiveReader:
         """Train on mails (by their first motive) and on chat turns whose intent is a motive; fit the rest on `frozen`.
 
-        Sentences of mails with one motive are examples too: what a mail is about stands in few of them, and the heads
-        learn which wordings those are because all motives share the rest. Raises ValueError when there are no mails.
+        From sentences of mails with one motive the heads that count words learn too: what a mail is about stands in few of
+        them, and which wordings those are shows because all motives share the rest. Raises ValueError when there are no mails.
         """
         if not mails:
             raise ValueError("no mails to learn motives from; add some to triage/data/<language>/*.jsonl")
@@ -84,7 +84,7 @@ class MotiveReader:
         examples = [
             Example(whole_mail(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in mails
         ]
-        examples += [
+        pieces = [
             Example(sentence, mail.motives[0], mail.language, mail.author)
             for mail in mails
             if len(mail.motives) == 1
@@ -98,7 +98,7 @@ class MotiveReader:
         calibration = [
             Example(whole_mail(mail.subject, mail.body), mail.motives[0], mail.language, mail.author) for mail in frozen
         ]
-        reader = cls(HeadEnsemble.fit(BySentence(encoder), examples, calibration, progress))
+        reader = cls(HeadEnsemble.fit(BySentence(encoder), examples, calibration, progress, pieces))
         progress("thresholds")
         known = [mail for mail in frozen if set(mail.motives) <= set(reader.labels)]
         if len(known) >= 50:
