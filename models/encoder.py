@@ -228,7 +228,11 @@ class Encoder:
         features = self.model.preprocess([text[:MAX_CHARACTERS] or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
         with self._model_lock, torch.inference_mode():
-            vectors: Vectors = self.model(features)["sentence_embedding"].numpy()
+            for (
+                module
+            ) in self.model:  # the model's own call looks up what each module may be told: a third of a millisecond
+                features = module(features)
+        vectors: Vectors = features["sentence_embedding"].numpy()
         return vectors
 
 

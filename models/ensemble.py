@@ -24,7 +24,6 @@ import numpy.typing as npt
 import skops.io
 import torch
 from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize
@@ -33,7 +32,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
 from models.artifacts import require_method
-from models.attention import AttentionHead
+from models.attention import AttentionHead, log_softmax
 from models.corpus import Example
 from models.encoder import Reading, TextEncoder, Vectors
 from models.tfidf import TfidfReader, fit_linear, fold
@@ -41,7 +40,7 @@ from models.tfidf import TfidfReader, fit_linear, fold
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
 
-METHOD = "heads-4"  # part of every artefact's data hash: change it whenever the same text would give other heads
+METHOD = "heads-6"  # part of every artefact's data hash: change it whenever the same text would give other heads
 NULL = "\uffff"  # the null class sorts behind every label, so its column is the last
 FLOOR = 1e-6  # no head may veto a label alone
 FOLDS = 3
@@ -105,7 +104,7 @@ class SimilarityHead:
         # Above its own largest value no exponent overflows.
         top = similarity.max(axis=1, keepdims=True)
         mass = np.add.reduceat(np.exp(similarity - top), self._starts, axis=1, dtype=np.float64)
-        return np.asarray(log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior, axis=1))
+        return log_softmax(np.log(np.maximum(mass, 1e-300)) - self._prior)
 
     def embed(self, reading: Reading) -> Vectors:
         """float32 (n, dim) unit vectors after the adapter."""
@@ -150,7 +149,7 @@ class TextHead:
         return cls(TfidfReader(vectorizer, fit_linear(LinearSVC(tol=1e-2, random_state=0), features, labels), fold))
 
     def log_probabilities(self, reading: Reading) -> Probabilities:
-        return np.asarray(log_softmax(self.sharpness * self._reader.scores(reading.texts).astype(np.float64), axis=1))
+        return log_softmax(self.sharpness * self._reader.scores(reading.texts))
 
     def save(self, folder: Path) -> None:
         skops.io.dump(self._reader.vectorizer, folder / f"{self.file}-features.skops")
@@ -444,7 +443,7 @@ def _classes(examples: Sequence[Example]) -> Labels:
 def _pool(opinions: Probabilities, weights: Probabilities) -> Probabilities:
     """Weighted sum of log-probabilities (heads, n, classes) as probabilities (n, classes)."""
     floored = np.maximum(opinions, np.log(FLOOR))
-    return np.asarray(softmax(np.tensordot(weights, floored, axes=1), axis=1), dtype=np.float64)
+    return np.asarray(np.exp(log_softmax(np.tensordot(weights, floored, axes=1))), dtype=np.float64)
 
 
 def _fit_weights(opinions: Probabilities, target: npt.NDArray[np.intp]) -> Probabilities:

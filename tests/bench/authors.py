@@ -28,7 +28,7 @@ from service.training import TrainingText
 
 FAQ_AUTHORS = ("fr-1", "p4", "p7", "q1", "q2")
 CHAT_AUTHORS = ("c4", "c5", "c6", "d1")
-MAIL_AUTHORS = ("m5", "m9", "m10", "m11", "n3")
+MAIL_AUTHORS = ("m13", "m15", "n5", "n8", "n9")
 
 CONTENT = ROOT / "faq_kb" / "content"
 

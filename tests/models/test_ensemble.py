@@ -1,5 +1,6 @@
 """The one mechanism: calibrated probabilities that survive saving, and a null class that takes what no label covers."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,8 @@ def test_what_is_loaded_predicts_what_was_saved(ensemble: HeadEnsemble, encoder:
 def test_a_text_head_says_what_its_vectorizer_and_classifier_say(
     kind: type[CharacterHead] | type[WordHead], turns: list[Example], tmp_path: Path
 ) -> None:
-    no_vectors = np.zeros((0, 1), np.float32)
     labels = np.array([turn.label or "" for turn in turns])
-    head = kind.fit(Reading(tuple(turn.text for turn in turns), no_vectors), labels)
+    head = kind.fit(_words(turn.text for turn in turns), labels)
     head.save(tmp_path)
     features, classifier = (skops.io.load(tmp_path / f"{kind.file}{part}.skops") for part in ("-features", ""))
 
@@ -62,7 +62,12 @@ def test_a_text_head_says_what_its_vectorizer_and_classifier_say(
     margins = classifier.decision_function(features.transform([fold(text) for text in asked]))
     expected = log_softmax(kind.sharpness * margins, axis=1)
 
-    assert np.allclose(head.log_probabilities(Reading(asked, no_vectors)), expected, atol=1e-4)
+    assert np.allclose(head.log_probabilities(_words(asked)), expected, atol=1e-4)
+
+
+def _words(texts: Iterable[str]) -> Reading:
+    """Texts without vectors: what a head that counts words needs."""
+    return Reading.whole(tuple(texts), np.zeros((0, 1), np.float32))
 
 
 def test_nothing_is_pickled(ensemble: HeadEnsemble, tmp_path: Path) -> None:
