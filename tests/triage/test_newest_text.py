@@ -124,8 +124,8 @@ def test_our_own_training_mails_lose_only_marked_history_and_telephone_lines() -
         json.loads(line) for file in DATA.glob("*/*.jsonl") for line in file.read_text(encoding="utf-8").splitlines()
     ]
     sign = re.compile(
-        r"^\s*(?:>|\||--|-{3,}|_{8,}|(?:de|from|von|da) ?:)|iphone|ipad|android|galaxy|samsung|huawei|xiaomi|outlook|"
-        r"gmx|telekom|mobile|t[ée]l[ée]phone|telefon|m[óo]vil|handy|tablet|appareil|\w+ mail|:$",
+        r"^\s*(?:>|\||--|-{3,}|_{8,}|(?:de|from|von|da) ?:)|iphone|ipad|android|galaxy|samsung|huawei|windows|xiaomi|outlook|"
+        r"gmx|telekom|mobile|t[ée]l[ée]phone|telefon|m[óo]vil|cellulare|handy|tablet|appareil|\w+ mail|:$",
         re.I,
     )
     assert mails
