@@ -42,6 +42,7 @@ MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
 REMEMBERED_WORDS = 20_000
+LONGEST_REMEMBERED = 40  # characters
 REMEMBERED_BATCH = 128  # what one message is cut into; a bigger batch is training text and would push the rest out
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
 
@@ -54,10 +55,17 @@ class _WordTokenizer(UseTokenizer):  # type: ignore[misc]
 
     def __init__(self, model_path: str) -> None:
         super().__init__(model_path)
-        self._pieces_of_word = lru_cache(REMEMBERED_WORDS)(super()._viterbi)
+        self._cut = super()._viterbi
+        self._remembered = lru_cache(REMEMBERED_WORDS)(self._cut)
 
     def _viterbi(self, normalized: str) -> list[int]:
-        return [piece for word in _WORD.findall(normalized) for piece in self._pieces_of_word(word)]
+        words = _WORD.findall(normalized)
+        # Longer ones are nobody's words, and could be sent to fill the memory.
+        return [
+            piece
+            for word in words
+            for piece in (self._remembered(word) if len(word) <= LONGEST_REMEMBERED else self._cut(word))
+        ]
 
 
 class UseModule(InputModule):
@@ -228,9 +236,8 @@ class Encoder:
         features = self.model.preprocess([text[:MAX_CHARACTERS] or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
         with self._model_lock, torch.inference_mode():
-            for (
-                module
-            ) in self.model:  # the model's own call looks up what each module may be told: a third of a millisecond
+            # The model's own call looks up what each module may be told, which takes a third of a millisecond.
+            for module in self.model:
                 features = module(features)
         vectors: Vectors = features["sentence_embedding"].numpy()
         return vectors

@@ -26,6 +26,7 @@ Model = TypeVar("Model", LogisticRegression, LinearSVC)
 _Columns = npt.NDArray[np.int64]
 
 REMEMBERED_WORDS = 20_000  # a reader; some 5 MB
+LONGEST_REMEMBERED = 40  # characters: longer ones are nobody's words, and could be sent to fill the memory
 _DIGIT = re.compile(r"\d")
 
 
@@ -64,7 +65,6 @@ class TfidfReader:
         self._analyze: Callable[[str], list[str]] = vectorizer.build_analyzer()
         self._tokenize: Callable[[str], list[str]] = vectorizer.build_tokenizer()
         self._columns_of_word = lru_cache(REMEMBERED_WORDS)(self._look_up)
-        self._tokens_of_word = lru_cache(REMEMBERED_WORDS)(lambda word: tuple(self._tokenize(self._prepare(word))))
 
     def scores(self, texts: Sequence[str]) -> Scores:
         """The model's margins or log-odds, float32 (len(texts), classes)."""
@@ -85,9 +85,12 @@ class TfidfReader:
     def _columns(self, text: str) -> _Columns:
         """The columns of all n-grams of `text` that the vectorizer knows, as often as they occur."""
         if not self._pairs:
-            words = [self._columns_of_word(word) for word in text.split()]
+            words = [
+                self._columns_of_word(word) if len(word) <= LONGEST_REMEMBERED else self._look_up(word)
+                for word in text.split()
+            ]
             return np.concatenate(words) if words else np.zeros(0, np.int64)
-        tokens = [token for word in text.split() for token in self._tokens_of_word(word)]
+        tokens = self._tokenize(self._prepare(text))
         grams = [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]
         return self._known(grams)
 
