@@ -26,10 +26,12 @@ Model = TypeVar("Model", LogisticRegression, LinearSVC)
 _Columns = npt.NDArray[np.int64]
 
 REMEMBERED_WORDS = 20_000  # a reader; some 5 MB
+REMEMBERED_TEXTS = 512  # what a few messages are cut into: every head folds them
 LONGEST_REMEMBERED = 40  # characters: longer ones are nobody's words, and could be sent to fill the memory
 _DIGIT = re.compile(r"\d")
 
 
+@lru_cache(REMEMBERED_TEXTS)
 def fold(text: str) -> str:
     """Lower case, without accents, every digit a 0: what the text heads read."""
     plain = text.lower().replace("’", "'").replace("œ", "oe").replace("ß", "ss")
@@ -42,7 +44,7 @@ class TfidfReader:
     """A fitted vectorizer and a linear model with its weights; safe to share between threads.
 
     `vectorizer` counts either characters within words (`analyzer="char_wb"`) or words and their pairs
-    (`ngram_range=(1, 2)`), with `sublinear_tf`. `prepare` is what was done to the texts before it, word by word the same.
+    (`ngram_range=(1, 2)`), with `sublinear_tf`. `prepare` is what was done to the texts before it.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class TfidfReader:
 
     def scores(self, texts: Sequence[str]) -> Scores:
         """The model's margins or log-odds, float32 (len(texts), classes)."""
-        found = [self._columns(text) for text in texts]
+        found = [self._columns(self._prepare(text)) for text in texts]
         rows = np.repeat(np.arange(len(texts)), [len(columns) for columns in found])
         if not len(rows):
             return np.tile(self._bias, (len(texts), 1))
@@ -83,19 +85,19 @@ class TfidfReader:
         return margins + self._bias
 
     def _columns(self, text: str) -> _Columns:
-        """The columns of all n-grams of `text` that the vectorizer knows, as often as they occur."""
+        """The columns of all n-grams of a prepared text that the vectorizer knows, as often as they occur."""
         if not self._pairs:
             words = [
                 self._columns_of_word(word) if len(word) <= LONGEST_REMEMBERED else self._look_up(word)
                 for word in text.split()
             ]
             return np.concatenate(words) if words else np.zeros(0, np.int64)
-        tokens = self._tokenize(self._prepare(text))
+        tokens = self._tokenize(text)
         grams = [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]
         return self._known(grams)
 
     def _look_up(self, word: str) -> _Columns:
-        return self._known(self._analyze(self._prepare(word)))
+        return self._known(self._analyze(word))
 
     def _known(self, grams: Sequence[str]) -> _Columns:
         columns = (self._vocabulary.get(gram) for gram in grams)
