@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from models.ensemble import HeadEnsemble
 from models.entities import Entity, find_entities, without_entities
 from models.human import HumanOpinion, HumanRequestDetector, talk_probabilities
 from models.language import LanguageHead, LanguageReader
-from models.motives import MotiveReader
+from models.motives import MotiveReader, Motives
 from models.risk import Threshold
 
 THRESHOLDS = "thresholds.json"
@@ -138,10 +138,19 @@ class Understanding:
 
     def read_mail(self, subject: str, body: str, language_hint: str | None = None) -> MailReading:
         """Read one mail, given its subject and its newest text (quoted history removed)."""
-        language, language_probability = self._language.read(f"{subject}\n{body}", language_hint)
-        entities = find_entities(f"{subject}\n{body}")
-        motives = self._motives.read([(subject, body)])[0]
-        wants_human = float(self._human.mail_probabilities([(subject, body)])[0])
+        return self.read_mails([(subject, body)], language_hint)[0]
+
+    def read_mails(self, mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[MailReading]:
+        """`read_mail` for several, each a pair of subject and newest text: eight together take little more than half the time."""
+        motives, wants_human = self._motives.read(mails), self._human.mail_probabilities(mails)
+        return [
+            self._mail_reading(f"{subject}\n{body}", language_hint, found, float(human))
+            for (subject, body), found, human in zip(mails, motives, wants_human, strict=True)
+        ]
+
+    def _mail_reading(self, text: str, language_hint: str | None, motives: Motives, wants_human: float) -> MailReading:
+        language, language_probability = self._language.read(text, language_hint)
+        entities = find_entities(text)
         probability = dict(motives.ranking)[motives.primary]
         return MailReading(
             language=language,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,7 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
     from models import ArtifactError
     from service.mail_policy import as_triage_policy
     from service.understanding import open_encoder, open_understanding
-    from triage import OurSide, read_sources
-    from triage import triage as sort_mail
+    from triage import MAILS_TOGETHER, OurSide, read_sources, triage_all
 
     missing = [name for name in files if name != "-" and not Path(name).exists()]
     if missing:
@@ -105,10 +105,13 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     ours = OurSide(settings.mail.our_addresses, settings.mail.authserv_id)
     policy, limits = as_triage_policy(settings.mail.policy), settings.mail.attachments.limits
-    for name, raw in read_sources(files):
-        result = sort_mail(raw, understanding, ours=ours, policy=policy, limits=limits)
-        row = {"source": name, **result.to_dict()}
-        sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
+    sources = read_sources(files)
+    while some := tuple(islice(sources, MAILS_TOGETHER)):
+        raws = [raw for _, raw in some]
+        results = triage_all(raws, understanding, ours=ours, policy=policy, limits=limits)
+        for (name, _), result in zip(some, results, strict=True):
+            row = {"source": name, **result.to_dict()}
+            sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -35,6 +35,15 @@ class AutomaticReply:
 
 
 @dataclass(frozen=True)
+class SortedMail:
+    """A mail as it came in, what is in it, and what it is about."""
+
+    mail: InboundMail
+    read: triage.Mail
+    sorting: triage.Sorting
+
+
+@dataclass(frozen=True)
 class StudiedMail:
     """A mail read and sorted, what was found out about it, and the replies made for it.
 
@@ -49,11 +58,18 @@ class StudiedMail:
     customer_id: int | None
 
 
-def study(house: House, mail: InboundMail) -> StudiedMail:
-    """Read and sort a mail, keep its files, find what there is to answer it with, and write the drafts."""
+def sort_mails(house: House, mails: Sequence[InboundMail]) -> list[SortedMail]:
+    """Read and sort mails; several together take little more than half the time of one by one."""
     limits = house.settings.mail.attachments.limits
-    read = triage.read_mail(mail.raw, envelope_from=mail.envelope_from, limits=limits)
-    sorting = triage.sort(read, house.understanding, contact=_contact(house, read, mail))
+    read = [triage.read_mail(mail.raw, envelope_from=mail.envelope_from, limits=limits) for mail in mails]
+    contacts = [_contact(house, each, mail) for each, mail in zip(read, mails, strict=True)]
+    sortings = triage.sort_all(read, house.understanding, contacts=contacts)
+    return [SortedMail(*each) for each in zip(mails, read, sortings, strict=True)]
+
+
+def study(house: House, found: SortedMail) -> StudiedMail:
+    """Keep a mail's files, find what there is to answer it with, and write the drafts."""
+    mail, read, sorting = found.mail, found.read, found.sorting
     sender = triage.verify_sender(mail.raw, read.from_address, house.settings.mail.authserv_id)
     order, customer_id = _order_of(house, read, sorting) if sender.standing == "verified" else (None, None)
     answer = _faq_answer(house, read, sorting)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from sqlalchemy.orm import Session
@@ -38,12 +38,13 @@ from desk import (
 from service.attachments import sweep_files
 from service.automatic import file_and_answer
 from service.mail_out import TEXT_SECONDS, NotTaken, PerhapsTaken
-from service.mail_reading import study
+from service.mail_reading import SortedMail, sort_mails, study
 from service.measures import DATABASE_SECONDS, JOBS, RASA_SECONDS, TURN_SECONDS, database_seconds
 from service.wiring import House
 from store import Job, JobState, claim, finish, give_up, hold_on, retry_later, sweep, utc_now
 from store.jobs import TRIES as OTHER_TRIES
 from store.jobs import topic
+from triage import MAILS_TOGETHER
 
 log = structlog.get_logger()
 
@@ -76,11 +77,12 @@ class Workers:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        chat = [((BOT_TURN,), f"chat-{index}") for index in range(house.settings.worker_threads)]
-        mail = [((READ_MAIL,), "mail-in"), ((SEND_MAIL,), "mail-out")]
+        answer, send = (partial(run_one, house, (kind,)) for kind in (BOT_TURN, SEND_MAIL))
+        workers = [(f"chat-{index}", BOT_TURN, answer) for index in range(house.settings.worker_threads)]
+        workers += [("mail-in", READ_MAIL, partial(read_some, house)), ("mail-out", SEND_MAIL, send)]
         self._threads = [
-            threading.Thread(target=self._work, args=(kinds,), name=f"worker-{name}", daemon=True)
-            for kinds, name in [*chat, *mail]
+            threading.Thread(target=self._work, args=(kind, work), name=f"worker-{name}", daemon=True)
+            for name, kind, work in workers
         ]
         self._threads.append(threading.Thread(target=self._sweep, name="worker-sweeper", daemon=True))
 
@@ -97,12 +99,11 @@ class Workers:
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
 
-    def _work(self, kinds: Sequence[str]) -> None:
-        with ExitStack() as stack:
-            listener = stack.enter_context(self._house.database.bell.listen(*map(topic, kinds)))
+    def _work(self, kind: str, work: Callable[[], bool]) -> None:
+        with self._house.database.bell.listen(topic(kind)) as listener:
             while not self._house.stopping.is_set():
                 try:
-                    busy = run_one(self._house, kinds)
+                    busy = work()
                 except Exception:
                     log.exception("worker failed outside a job; it goes on")
                     busy = False
@@ -138,8 +139,45 @@ def run_one(house: House, kinds: Sequence[str]) -> bool:
         job = claim(session, kinds, lease=_chat_lease(house) if BOT_TURN in kinds else MAIL_LEASE)
     if job is None:
         return False
+    _carry_out(house, job, HANDLERS[job.kind], before)
+    return True
+
+
+def read_some(house: House) -> bool:
+    """Read the mails that wait, up to `MAILS_TOGETHER` of them together; False when there was none.
+
+    A mail that was tried before may be what ended its reader: it is read alone.
+    """
+    before = database_seconds()
+    with house.database.begin() as session:
+        jobs: list[Job] = []
+        while len(jobs) < MAILS_TOGETHER and (not jobs or jobs[0].attempts == 1):
+            job = claim(session, (READ_MAIL,), lease=MAIL_LEASE, untried=bool(jobs))
+            if job is None:
+                break
+            jobs.append(job)
+    found = _sort_together(house, jobs) if len(jobs) > 1 else {}
+    for job in jobs:
+        _carry_out(house, job, partial(read_mail, found=found.get(job.id)), before)
+        before = database_seconds()
+    return bool(jobs)
+
+
+def _sort_together(house: House, jobs: Sequence[Job]) -> dict[int, SortedMail]:
+    """The mails of these jobs by the job; empty when they cannot be read together."""
     try:
-        HANDLERS[job.kind](house, job)
+        with house.database.read() as session:
+            mails = [session.get_one(InboundMail, job.payload["mail_id"]) for job in jobs]
+        return dict(zip((job.id for job in jobs), sort_mails(house, mails), strict=True))
+    except Exception:
+        log.exception("mails cannot be read together; each is read alone", mails=len(jobs))
+        return {}
+
+
+def _carry_out(house: House, job: Job, handler: Handler, before: float) -> None:
+    """Let `handler` do a claimed job. `before`: the thread's database seconds when it was claimed."""
+    try:
+        handler(house, job)
         JOBS.labels(job.kind, "done").inc()
         DATABASE_SECONDS.labels(job.kind).observe(database_seconds() - before)
     except LeaseLost:
@@ -153,7 +191,6 @@ def run_one(house: House, kinds: Sequence[str]) -> bool:
             if state == JobState.FAILED:
                 _give_up(session, job, said)
         JOBS.labels(job.kind, state.value).inc()
-    return True
 
 
 def answer_turn(house: House, job: Job) -> None:
@@ -184,13 +221,15 @@ def answer_turn(house: House, job: Job) -> None:
     TURN_SECONDS.observe((utc_now() - message.at).total_seconds())
 
 
-def read_mail(house: House, job: Job) -> None:
-    """Read, sort and file one mail, with a drafted reply or an automatic one."""
-    with house.database.read() as session:
-        mail = session.get_one(InboundMail, job.payload["mail_id"])
-    studied = study(house, mail)
+def read_mail(house: House, job: Job, found: SortedMail | None = None) -> None:
+    """Read, sort (unless that is `found`) and file one mail, with a drafted reply or an automatic one."""
+    if found is None:
+        with house.database.read() as session:
+            mail = session.get_one(InboundMail, job.payload["mail_id"])
+        (found,) = sort_mails(house, [mail])
+    studied = study(house, found)
     with house.database.begin() as session:
-        file_and_answer(session, house, mail.id, studied)
+        file_and_answer(session, house, found.mail.id, studied)
         _finish(session, job)
 
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, case, literal, select, update
+from sqlalchemy import JSON, Index, String, Text, UniqueConstraint, case, literal, select, true, update
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from store.engine import Base, UtcDateTime, ring_after_commit, utc_now
@@ -68,8 +68,11 @@ def enqueue(session: Session, kind: str, key: str, payload: Mapping[str, Any], *
     return True
 
 
-def claim(session: Session, kinds: Collection[str], *, lease: timedelta = LEASE) -> Job | None:
-    """Take the oldest due job of `kinds` whose lane is free, for `lease`; None when there is nothing to do."""
+def claim(session: Session, kinds: Collection[str], *, lease: timedelta = LEASE, untried: bool = False) -> Job | None:
+    """Take the oldest due job of `kinds` whose lane is free, for `lease`; None when there is nothing to do.
+
+    `untried`: only one that nobody has claimed before.
+    """
     now = utc_now()
     earlier = aliased(Job)
     lane_taken = (
@@ -80,6 +83,7 @@ def claim(session: Session, kinds: Collection[str], *, lease: timedelta = LEASE)
     candidate = session.scalar(
         select(Job.id)
         .where(Job.state == JobState.WAITING, Job.due_at <= now, Job.kind.in_(kinds), ~lane_taken)
+        .where(Job.attempts == 0 if untried else true())
         .order_by(Job.id)
         .limit(1)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ from triage.decide import DRAFT_ALL, Decision, Findings, Policy, decide
 from triage.machine import OurSide, Sent
 from triage.mime import LIMITS, Limits
 from triage.parse import Mail, read_mail
-from triage.sort import MailUnderstanding, Sorting, sort
+from triage.sort import MailUnderstanding, Sorting, sort_all
 from triage.verify import SenderCheck, verify_sender
 
 
@@ -93,7 +94,35 @@ def triage(
     answerable: a policy that would answer says in `reasons` what is missing.
     """
     mail = read_mail(raw, envelope_from=envelope_from, limits=limits)
-    sorting = sort(mail, understanding, language_hint=language_hint)
-    sender = verify_sender(raw, mail.from_address, ours.authserv_id if ours else "")
-    decision = decide(mail, sorting, ours=ours, sent=sent, policy=policy, findings=Findings(sender))
-    return TriageResult(mail, sorting, sender, decision)
+    return _decided([raw], [mail], understanding, ours, sent, policy, language_hint)[0]
+
+
+def triage_all(
+    raws: Sequence[bytes],
+    understanding: MailUnderstanding,
+    *,
+    ours: OurSide | None = None,
+    policy: Policy = DRAFT_ALL,
+    limits: Limits = LIMITS,
+) -> list[TriageResult]:
+    """`triage` for several raw mails, which are read together, best `MAILS_TOGETHER` at a time."""
+    mails = [read_mail(raw, limits=limits) for raw in raws]
+    return _decided(raws, mails, understanding, ours, None, policy, None)
+
+
+def _decided(
+    raws: Sequence[bytes],
+    mails: Sequence[Mail],
+    understanding: MailUnderstanding,
+    ours: OurSide | None,
+    sent: Sent | None,
+    policy: Policy,
+    language_hint: str | None,
+) -> list[TriageResult]:
+    results = []
+    sortings = sort_all(mails, understanding, language_hint=language_hint)
+    for raw, mail, sorting in zip(raws, mails, sortings, strict=True):
+        sender = verify_sender(raw, mail.from_address, ours.authserv_id if ours else "")
+        decision = decide(mail, sorting, ours=ours, sent=sent, policy=policy, findings=Findings(sender))
+        results.append(TriageResult(mail, sorting, sender, decision))
+    return results

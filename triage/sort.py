@@ -12,6 +12,8 @@ from triage.urgency import Contact, Urgency, measure_urgency
 
 MAX_READ = 20_000
 MAX_HISTORY = 20_000
+MAILS_TOGETHER = 8
+"""How many mails to read together while others wait: more gain nothing."""
 
 
 class Reading(Protocol):
@@ -38,9 +40,9 @@ class Reading(Protocol):
 
 
 class MailUnderstanding(Protocol):
-    """Reads a subject and a body; `models.Understanding` is one."""
+    """Reads pairs of subject and body; `models.Understanding` is one."""
 
-    def read_mail(self, subject: str, body: str, language_hint: str | None = None) -> Reading: ...
+    def read_mails(self, mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> Sequence[Reading]: ...
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,26 @@ def sort(
 
     `contact` is what came before the mail; it counts for its urgency only.
     """
-    text = (mail.text or mail.full_text)[:MAX_READ]
-    reading = understanding.read_mail(mail.subject, text, language_hint)
+    return sort_all([mail], understanding, language_hint=language_hint, contacts=[contact or Contact()])[0]
+
+
+def sort_all(
+    mails: Sequence[Mail],
+    understanding: MailUnderstanding,
+    *,
+    language_hint: str | None = None,
+    contacts: Sequence[Contact] | None = None,
+) -> list[Sorting]:
+    """`sort` for several mails, which are read together. `contacts`: what came before each."""
+    texts = [(mail.text or mail.full_text)[:MAX_READ] for mail in mails]
+    readings = understanding.read_mails(
+        [(mail.subject, text) for mail, text in zip(mails, texts, strict=True)], language_hint
+    )
+    before = contacts or [Contact()] * len(mails)
+    return [_sorting(*each) for each in zip(mails, texts, readings, before, strict=True)]
+
+
+def _sorting(mail: Mail, text: str, reading: Reading, contact: Contact) -> Sorting:
     probabilities = dict(reading.motives)
     given = tuple(reading.predicted) or (reading.motives[0][0],)
     return Sorting(
@@ -94,7 +114,7 @@ def sort(
         wants_human=reading.wants_human,
         wants_human_probability=reading.wants_human_probability,
         order_numbers=tuple(reading.order_numbers) or _numbers_in_history(mail),
-        urgency=measure_urgency(f"{mail.subject}\n{text}", reading.language, given[0], contact or Contact()),
+        urgency=measure_urgency(f"{mail.subject}\n{text}", reading.language, given[0], contact),
     )
 
 

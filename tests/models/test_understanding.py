@@ -142,6 +142,21 @@ def test_sentences_of_a_wrapped_mail() -> None:
     )
 
 
+def test_mails_read_together_are_read_as_alone(understanding: Understanding) -> None:
+    mails = [
+        ("Facture", "il me faudrait la facture de la commande 104871265"),
+        ("", ""),
+        ("Paket", "Wo bleibt es?\n" * 60),
+    ]
+    for alone, together in zip(
+        (understanding.read_mail(*mail) for mail in mails), understanding.read_mails(mails), strict=True
+    ):
+        assert together.predicted == alone.predicted
+        assert together.wants_human_probability == pytest.approx(alone.wants_human_probability, abs=1e-3)
+        assert dict(together.motives) == pytest.approx(dict(alone.motives), abs=1e-3)
+    assert understanding.read_mails([]) == []
+
+
 def test_a_threshold_is_read_for_every_error_rate_that_training_wrote_one_for(tmp_path: Path) -> None:
     (tmp_path / "thresholds.json").write_text('{"target": 0.01, "value": 0.9}')
     assert read_thresholds(tmp_path) == {0.01: 0.9}

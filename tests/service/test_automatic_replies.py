@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import email
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
@@ -18,7 +19,7 @@ from desk import READ_MAIL, SEND_MAIL, Conversation, Event, EventKind, InboundMa
 from service import mail_in, worker
 from service.automatic import file_and_answer
 from service.mail_policy import MailPolicy
-from service.mail_reading import study
+from service.mail_reading import StudiedMail, sort_mails, study
 from service.settings import Mail
 from service.wiring import House
 from shop import DEMO_EMAIL, DEMO_ORDER, Customer, Order, OrderState, Parcel, ParcelState
@@ -69,12 +70,14 @@ def under_way(house: House) -> None:
 @pytest.fixture
 def sure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reading as sure as a policy can ask for: which mails the trained model is sure of is not this file's matter."""
-    real = house.understanding.read_mail
+    real = house.understanding.read_mails
 
-    def certain(subject: str, body: str, language_hint: str | None = None) -> Any:
-        return replace(real(subject, body, language_hint), predicted=("order_tracking",), error_rate=0.005)
+    def certain(mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[Any]:
+        return [
+            replace(reading, predicted=("order_tracking",), error_rate=0.005) for reading in real(mails, language_hint)
+        ]
 
-    monkeypatch.setattr(house.understanding, "read_mail", certain)
+    monkeypatch.setattr(house.understanding, "read_mails", certain)
 
 
 def take(house: House, raw: bytes) -> InboundMail:
@@ -82,6 +85,13 @@ def take(house: House, raw: bytes) -> InboundMail:
     assert worker.run_one(house, [READ_MAIL])
     with house.database.read() as session:
         return session.get_one(InboundMail, taken.mail_id)
+
+
+def studied_mail(house: House, mail_id: int) -> StudiedMail:
+    with house.database.read() as session:
+        mail = session.get_one(InboundMail, mail_id)
+    (found,) = sort_mails(house, [mail])
+    return study(house, found)
 
 
 def case_of(house: House, mail: InboundMail) -> Conversation:
@@ -183,7 +193,7 @@ class TestAnAnswer:
     def test_one_mail_gets_one_reply_however_often_it_is_read(self, house: House) -> None:
         house = with_policy(house, motives=TRACKING)
         mail = take(house, verified())
-        studied = study(house, mail)
+        studied = studied_mail(house, mail.id)
         with house.database.begin() as session:
             assert file_and_answer(session, house, mail.id, studied) is None
         mail_in.take_in(house.database, verified(), "again")
@@ -193,8 +203,7 @@ class TestAnAnswer:
     def test_what_is_undone_half_way_is_as_if_it_had_not_been(self, house: House) -> None:
         house = with_policy(house, motives=TRACKING)
         taken = mail_in.take_in(house.database, verified(), "test")
-        with house.database.read() as session:
-            studied = study(house, session.get_one(InboundMail, taken.mail_id))
+        studied = studied_mail(house, taken.mail_id)
         with contextlib.suppress(KeyboardInterrupt), house.database.begin() as session:
             file_and_answer(session, house, taken.mail_id, studied)
             raise KeyboardInterrupt
@@ -263,8 +272,7 @@ class TestTheBudget:
         studied = []
         for index in range(8):
             taken = mail_in.take_in(house.database, letter(f"Question numéro {index}", f"Question {index}"), "test")
-            with house.database.read() as session:
-                studied.append((taken.mail_id, study(house, session.get_one(InboundMail, taken.mail_id))))
+            studied.append((taken.mail_id, studied_mail(house, taken.mail_id)))
         start = threading.Barrier(len(studied))
         failures: list[Exception] = []
 

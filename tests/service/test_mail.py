@@ -1,7 +1,9 @@
 """Mail in and out over real SMTP on loopback: stored before 250, filed once, answered once."""
 
+import contextlib
 import smtplib
 import time
+from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from desk import (
     send_answer,
     unmatched,
 )
+from models import MailReading
 from service import mail_in, worker
 from service.demo import add_demo_agents
 from service.mail_in import DropFolder, Listener
@@ -31,7 +34,7 @@ from service.settings import Mail
 from service.wiring import House
 from store import Job, JobState
 from tests.service.conftest import free_port
-from triage import Composed
+from triage import MAILS_TOGETHER, Composed, triage
 
 
 def letter(
@@ -44,6 +47,20 @@ def letter(
     mail["Message-ID"] = f"<{abs(hash(subject + body))}@example.org>"
     mail.set_content(body)
     return mail.as_bytes()
+
+
+DIFFERENT = (
+    "Bonjour, ma commande n'est toujours pas là.",
+    "Je voudrais renvoyer le livre, il ne me plaît pas.",
+    "Wo bleibt mein Paket? Seit zwei Wochen warte ich.",
+    "Il me faut une facture au nom de ma société.",
+    "I was charged twice for the same order.",
+    "Mon code promo ne marche pas dans le panier.",
+    "Je souhaite parler à un conseiller, rappelez-moi.",
+    "Vorrei cambiare l'indirizzo di consegna.",
+    "El libro llegó roto, quiero el reembolso.",
+    "Impossible de me connecter à mon compte.",
+)
 
 
 @pytest.fixture
@@ -207,7 +224,7 @@ def test_a_mail_that_fails_three_times_waits_in_the_quarantine_until_it_is_read_
         raise RuntimeError("the model is gone")
 
     with monkeypatch.context() as broke:
-        broke.setattr(house.understanding, "read_mail", broken)
+        broke.setattr(house.understanding, "read_mails", broken)
         mail_in.take_in(house.database, letter(), "test")
         for _ in range(worker.READ_TRIES):
             make_due(house)
@@ -232,7 +249,7 @@ def test_a_mail_that_kills_its_workers_goes_to_the_quarantine(house: House, monk
     def deadly(*_: object, **__: object) -> None:
         raise Killed
 
-    monkeypatch.setattr(house.understanding, "read_mail", deadly)
+    monkeypatch.setattr(house.understanding, "read_mails", deadly)
     mail_in.take_in(house.database, letter(), "test")
     for _ in range(worker.READ_TRIES):
         make_due(house)
@@ -242,6 +259,56 @@ def test_a_mail_that_kills_its_workers_goes_to_the_quarantine(house: House, monk
     assert not worker.run_one(house, [READ_MAIL])
     with house.database.read() as session:
         assert [kept.failure for kept in quarantined(session)] == ["no worker outlived it"]
+
+
+def test_mails_that_wait_are_read_together_as_each_would_be_alone(house: House) -> None:
+    letters = [letter(f"Sujet {number}", body) for number, body in enumerate(DIFFERENT)]
+    for raw in letters:
+        mail_in.take_in(house.database, raw, "test")
+    asked: list[int] = []
+    real = house.understanding.read_mails
+
+    def watched(mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[MailReading]:
+        asked.append(len(mails))
+        return real(mails, language_hint)
+
+    with pytest.MonkeyPatch.context() as watching:
+        watching.setattr(house.understanding, "read_mails", watched)
+        assert worker.read_some(house)
+        assert worker.read_some(house)
+        assert not worker.read_some(house)
+    assert asked == [MAILS_TOGETHER, len(letters) - MAILS_TOGETHER]
+    with house.database.read() as session:
+        filed = session.scalars(select(InboundMail.sorting)).all()
+    together = {sorting["subject"]: sorting["motives"] for sorting in filed}
+    for raw in letters:
+        alone = triage(raw, house.understanding).to_dict()
+        assert [each["motive"] for each in together[alone["subject"]]] == [each["motive"] for each in alone["motives"]]
+
+
+def test_a_mail_that_kills_its_reader_takes_no_other_along(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    real = house.understanding.read_mails
+
+    def deadly(mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[MailReading]:
+        if any(subject == "Sujet 2" for subject, _ in mails):
+            raise Killed
+        return real(mails, language_hint)
+
+    monkeypatch.setattr(house.understanding, "read_mails", deadly)
+    for number, body in enumerate(DIFFERENT[:5]):
+        mail_in.take_in(house.database, letter(f"Sujet {number}", body), "test")
+    for _ in range(12):
+        make_due(house)
+        with contextlib.suppress(Killed):
+            worker.read_some(house)
+        sweep_the_dead(house)
+    assert count(house, Conversation) == 4
+    with house.database.read() as session:
+        (kept,) = quarantined(session)
+        assert kept_raw(session, kept.id) == letter("Sujet 2", DIFFERENT[2])
 
 
 def make_due(house: House) -> None:

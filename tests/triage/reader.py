@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 
@@ -23,9 +24,9 @@ class Reader:
     reading: Reading = Reading()
     asked: list[tuple[str, str]] = field(default_factory=list)
 
-    def read_mail(self, subject: str, body: str, language_hint: str | None = None) -> Reading:
-        self.asked.append((subject, body))
-        return self.reading
+    def read_mails(self, mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[Reading]:
+        self.asked += mails
+        return [self.reading] * len(mails)
 
 
 def mail(body: str = "Bonjour", **headers: str) -> bytes:
