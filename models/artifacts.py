@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+KEPT_VERSIONS = 5  # of an artefact, some 150 MB each: every edit of the FAQ makes one
 
 
 class ArtifactError(RuntimeError):
@@ -72,6 +75,19 @@ def rollback(artifacts: Path, name: str) -> str:
             _replace(artifacts / name / "served", "\n".join(history) + "\n")
             return history[-1]
     raise ArtifactError(f'{artifacts / name}: no earlier version of "{name}" was served; nothing to roll back to')
+
+
+def prune(artifacts: Path, name: str) -> tuple[str, ...]:
+    """Delete the oldest versions and return their names: the newest 5 stay, the served one, and that before it."""
+    kept = {
+        *versions(artifacts, name)[-KEPT_VERSIONS:],
+        *_served(artifacts, name)[-2:],
+        current_version(artifacts, name),
+    }
+    gone = tuple(version for version in versions(artifacts, name) if version not in kept)
+    for version in gone:
+        shutil.rmtree(artifacts / name / version, ignore_errors=True)
+    return gone
 
 
 def read_card(folder: Path) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sentence_transformers import SentenceTransformer
-from sentence_transformers.sentence_transformer.modules import Dense, InputModule, Normalize
+from sentence_transformers.sentence_transformer.modules import InputModule, Normalize
 from threadpoolctl import threadpool_limits
 
 from models.sentences import split_sentences
@@ -162,20 +162,6 @@ class Encoder:
     def read(self, texts: Sequence[str]) -> Reading:
         """Each text as one sentence."""
         return Reading.whole(texts, self.encode(texts))
-
-    def with_adapter(self, weight: Vectors, bias: Vectors) -> SentenceTransformer:
-        """This encoder followed by a trained linear layer, as one sentence-transformers model.
-
-        weight: (dim, dim), rows are outputs; bias: (dim,).
-        """
-        dense = Dense(
-            self.dim,
-            self.dim,
-            activation_function=None,
-            init_weight=torch.from_numpy(weight.copy()),
-            init_bias=torch.from_numpy(bias.copy()),
-        )
-        return SentenceTransformer(modules=[*self.model, dense, Normalize()], device="cpu")
 
     def _run(self, texts: Sequence[str]) -> Vectors:
         features = self.model.preprocess([_cut(text) or " " for text in texts])

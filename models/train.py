@@ -18,7 +18,16 @@ import numpy.typing as npt
 
 from models import ensemble as heads
 from models import human, language, motives
-from models.artifacts import current_folder, current_version, data_hash, next_version, promote, read_card, versions
+from models.artifacts import (
+    current_folder,
+    current_version,
+    data_hash,
+    next_version,
+    promote,
+    prune,
+    read_card,
+    versions,
+)
 from models.cards import draw_confusion, draw_reliability, write_card
 from models.corpus import OUT_OF_SCOPE, TALK_TO_HUMAN, Example, MailExample
 from models.encoder import Encoder
@@ -291,9 +300,11 @@ def _train(task: _Task, artifacts: Path, progress: Progress) -> Trained:
         **sections,
     }
     write_card(folder, card)
+    if not worse:
+        promote(artifacts, task.name, version)
+    prune(artifacts, task.name)
     if worse:
         return Trained(task.name, version, "kept", worse, found)
-    promote(artifacts, task.name, version)
     return Trained(
         task.name, version, "served", "not worse on the frozen set" if task.frozen else "no frozen set", found
     )

@@ -61,11 +61,6 @@ def test_pieces_looked_up_give_the_vectors_that_the_whole_network_gives(monkeypa
         assert np.allclose(ours.encode(some), network.encode(some), atol=2e-6)
 
 
-def test_an_adapter_becomes_a_sentence_transformers_model(encoder: Encoder) -> None:
-    model = encoder.with_adapter(np.eye(encoder.dim, dtype=np.float32), np.zeros(encoder.dim, dtype=np.float32))
-    assert np.allclose(model.encode(["mon colis"]), encoder.encode(["mon colis"]), atol=1e-4)
-
-
 def test_an_unknown_model_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(ValueError, match="light"):

@@ -18,6 +18,7 @@ from models import (
     train_chat,
     versions,
 )
+from models.artifacts import promote
 
 FROZEN = [
     Example("mon paquet, il est où", "order_tracking", "fr", "h"),
@@ -90,6 +91,21 @@ def test_rollback_serves_the_version_before(turns: list[Example], encoder: Encod
     assert current_version(artifacts, "chat") == first.version
     with pytest.raises(ArtifactError, match="nothing to roll back"):
         rollback(artifacts, "chat")
+
+
+def test_old_versions_go_but_never_the_served_one_and_that_before_it(
+    turns: list[Example], encoder: Encoder, artifacts: Path
+) -> None:
+    served = [f"{number:04d}-served" for number in (1, 2)]
+    worse = [f"{number:04d}-worse" for number in range(3, 10)]
+    for version in (*served, *worse):
+        (artifacts / "chat" / version).mkdir(parents=True)
+        (artifacts / "chat" / version / "card.json").write_text("{}")
+    for version in served:
+        promote(artifacts, "chat", version)
+    trained = train_chat(turns, FROZEN, encoder, artifacts)  # what cannot be loaded is nothing to be worse than
+    assert versions(artifacts, "chat") == ("0002-served", *worse[-4:], trained.version)
+    assert rollback(artifacts, "chat") == "0002-served"
 
 
 def test_an_untrained_artefact_names_the_remedy(artifacts: Path) -> None:
