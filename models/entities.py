@@ -53,7 +53,8 @@ _LINK = re.compile(r"(?:https?://|www\.)\S+", re.I)
 _TRACKING = re.compile(
     r"""(?<!\w)(?: 1Z[0-9A-Z]{16}                                              # UPS
         | [A-Z]{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}[ ]?[A-Z]{2}                      # postal services (UPU S10)
-        | \d?[A-Z]{1,3}[ ]?\d{2}(?:[ ]?\d){7,16}                              # Colissimo and the like
+        | (?:\d[A-Z]{1,3}[ ]?|[A-Z]{1,3})\d{2}(?:[ ]?\d){7,16}                # Colissimo and the like
+        | [A-Z]{1,3}[ ]\d{2}(?:[ ]?\d){8,16}                                  # "LA 104233877" is no such thing
         | JJD\d{12,20} | \d{12,30} )(?!\w)""",
     re.X,
 )
@@ -67,16 +68,17 @@ _AMOUNT = re.compile(
 )
 _DECIMAL = re.compile(r"(?<![\d.,])\d{1,6}[.,]\d{2}(?![\d.,]|\s?\d{3})")
 _ALPHANUMERIC = re.compile(r"(?<!\w)(?=\w*\d)(?=\w*[^\W\d_])\w{4,40}(?!\w)")
-_PHONE = re.compile(r"(?<![\w])(?:\+|00|\(?0)\(?\d(?:[\s.\-/()\u00a0]{0,3}\d){6,13}(?!\w)")
+# A point and a space end a sentence, unless two digits and a space or another point follow.
+_PHONE = re.compile(r"(?<![\w])(?:\+|00|\(?0)\(?\d(?:(?:\.[ ]?(?=\d\d\b)|\.(?=\d)|[\s\-/()\u00a0]{0,3})\d){6,13}(?!\w)")
 _SPANISH_PHONE = re.compile(
-    r"(?<![\w.])[6789]\d{2}(?:[\s.]?\d{2}){3}(?!\w)|(?<![\w.])[6789]\d{2}(?:[\s.]?\d{3}){2}(?!\w)"
+    r"(?<![\w.])(?:[6789]\d{2}(?:[\s.]?\d{2}){3}|[6789]\d{2}(?:[\s.]?\d{3}){2}|[89]\d[\s.]\d{3}(?:[\s.]\d{2}){2})(?!\w)"
 )
 _ITALIAN_MOBILE = re.compile(r"(?<![\w.])3\d{2}[\s.\-/]?\d{3}[\s.]?\d{3,4}(?!\w)")
 _THIRTEEN = re.compile(r"(?<![\w])\d(?:[ \-]?\d){12}(?![\w])")
 _ISBN10 = re.compile(r"(?<![\w])\d(?:[ \-]?\d){8}[ \-]?[\dXx](?![\w])")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ ]?[0-9A-Z]{2,4}){3,8}(?!\w)", re.I)
 _VAT = re.compile(
-    r"(?<!\w)(?:FR|DE|ES|IT|BE|LU|AT|NL|PT|GB)[ .\-]?[0-9A-Z]{1,2}[ .\-]?\d(?:[ .\-]?[0-9A-Z]){5,11}(?!\w)"
+    r"(?<!\w)(?![A-Z]{3,4}[ .])(?:FR|DE|ES|IT|BE|LU|AT|NL|PT|GB)[ .\-]?[0-9A-Z]{1,2}[ .\-]?\d(?:[ .\-]?[0-9A-Z]){5,11}(?!\w)"
 )
 _CARD = re.compile(r"(?<![\w])\d{4}(?:[ \-]?\d{4}){3}(?![\w])")
 
@@ -86,10 +88,17 @@ _NOUNS: dict[str, list[str]] = yaml.safe_load(
 )
 _ORDER_STEMS = tuple(_NOUNS["order"])
 _OTHER_NOUNS = frozenset(_NOUNS["other"])
+_BILLS = frozenset(_NOUNS["bill"])
+_SPANISH_WORDS = frozenset(_NOUNS["spanish"])
+_FEWEST_SPANISH = 2  # different ones: a message shorter than that may be a bare answer to "which order?"
 _FILLERS = frozenset(_NOUNS["fillers"])
-_WORDS_BEFORE = re.compile(r"[^\W\d_]+", re.UNICODE)
+_WORDS = re.compile(r"[^\W\d_]+", re.UNICODE)
 _ACCENTS = str.maketrans("àâäáãéèêëíìîïóòôöõúùûüçñ", "aaaaaeeeeiiiiooooouuuucn")
 _SENTENCE_END = re.compile(r"[.!?;]\s+(?=[^\W\d_])|\n\s*\n")
+_LABEL_ENDS = re.compile(r"[!?,\n]|\w{5,}\.(?:\s|$)")  # what stands between a number and a noun that is not its name
+_SPOKEN_OF = re.compile(
+    r"(?:\bn[°o.]|\b(?:la|ma|die|del|il|el|dossier|reserva))$", re.I
+)  # "la 104233": an order is meant
 _BEFORE = 60
 _LINKING = re.compile(r"\s*(?:[,;/&+]|\bet\b|\bou\b|\band\b|\bund\b|\by\b|\be\b|\bn[°º]|\bpuis\b|\s|-)*\s*", re.I)
 
@@ -150,7 +159,7 @@ def _order_numbers(text: str) -> tuple[list[Entity], str]:
             take(_digits(match[0]), *match.span())
     text = _mask(text, list(_other_numbers(text)))
     for match in list(_YEAR_AND_SIX.finditer(text)):
-        if _context(claimed, match.start()) != "other":
+        if _context(claimed, match.start()) not in ("other", "bill"):
             take(f"CMD-{match[1]}-{_digits(match[2])}", *match.span())
     for match in list(_NINE.finditer(text)):
         if _context(claimed, match.start()) != "other":
@@ -172,29 +181,43 @@ def _order_numbers(text: str) -> tuple[list[Entity], str]:
     return sorted(found, key=lambda entity: entity.start), text
 
 
-def _context(text: str, start: int) -> Literal["order", "other", "none"]:
+def _context(text: str, start: int) -> Literal["order", "bill", "other", "none"]:
     """What the nearest telling noun before `start`, in the same sentence, says that a number there is."""
-    before = text[max(0, start - _BEFORE) : start].rstrip()
+    before = text[max(0, start - _BEFORE) : start].rstrip(" \u00a0")
     ends = [match.end() for match in _SENTENCE_END.finditer(before)]
     before = before[ends[-1] :] if ends else before
     attached = re.search(r"([^\W\d_]+)-$", before)
     if attached and not attached[1].lower().startswith(_ORDER_STEMS):  # "CHE-114.882.305" is a register's number
         return "other"
     labels = True  # nothing but fillers so far: the next noun is what the number is called
-    for match in reversed(list(_WORDS_BEFORE.finditer(before))):
-        plain = match[0].lower().translate(_ACCENTS)
+    for match in reversed(list(_WORDS.finditer(before))):
+        plain = _plain(match[0])
         if plain.startswith(_ORDER_STEMS):
             return "order"
-        if labels and plain in _OTHER_NOUNS and not re.search(r"[!?,]|\w{5,}\.\s", before[match.start() :]):
-            return "other"
+        if labels and plain in _OTHER_NOUNS:
+            return "none" if _LABEL_ENDS.search(before[match.start() :]) else "other"
+        if labels and plain in _BILLS:
+            return "bill"
         labels = labels and plain in _FILLERS
     return "none"
 
 
+def _plain(word: str) -> str:
+    return word.lower().translate(_ACCENTS)
+
+
+def _plain_words(text: str) -> Iterator[str]:
+    return (_plain(match[0]) for match in _WORDS.finditer(text))
+
+
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Is the number a line or a clause of its own, as in "here you go: 104233"?"""
-    before, after = text[:start].rstrip(" "), text[end:].lstrip(" ")
-    return (not before or before[-1] in ".,:;!?\n") and (not after or after[0] in ".,;!?\n")
+    """Is the number a line or a clause of its own, as in "here you go: 104233", or spoken of as in "cancel la 104233"?"""
+    before, after = text[max(0, start - 10) : start].rstrip(" "), text[end:].lstrip(" ")
+    if before.endswith("("):
+        named = {_plain(word) for word in _WORDS.findall(text[max(0, start - _BEFORE) : start])}
+        return after.startswith(")") and not named & _OTHER_NOUNS
+    own = (not before or before[-1] in ".,:;!?\n") and (not after or after[0] in ".,;!?\n")
+    return own or _SPOKEN_OF.search(before) is not None
 
 
 def _other_numbers(text: str) -> Iterator[tuple[int, int]]:
@@ -214,11 +237,12 @@ def _other_numbers(text: str) -> Iterator[tuple[int, int]]:
     for match in _PHONE.finditer(text):
         if any(_is_phone(match[0], region) for region in ("FR", "DE", "IT", "GB", "ES", "BE", "CH", "AT")):
             yield match.span()
-    for pattern, region in ((_SPANISH_PHONE, "ES"), (_ITALIAN_MOBILE, "IT")):
+    spanish = len(_SPANISH_WORDS.intersection(_plain_words(text))) >= _FEWEST_SPANISH
+    for pattern, region, spoken in ((_SPANISH_PHONE, "ES", spanish), (_ITALIAN_MOBILE, "IT", False)):
         for match in pattern.finditer(text):
             # Nine digits grouped by twos, or in a sentence about calling: nobody writes an order so.
-            by_twos = re.fullmatch(r"\d{3}([\s.])\d\d\1\d\d\1\d\d", match[0])
-            if _is_phone(match[0], region) and (by_twos or _context(text, match.start()) == "other"):
+            by_twos = re.fullmatch(r"\d{3}(?:[\s.]\d\d){3}|\d\d[\s.]\d{3}(?:[\s.]\d\d){2}", match[0])
+            if _is_phone(match[0], region) and (by_twos or spoken or _context(text, match.start()) == "other"):
                 yield match.span()
     for pattern in (_CARD, _TRACKING, _DATE, _AMOUNT, _DECIMAL, _ALPHANUMERIC):
         yield from (match.span() for match in pattern.finditer(text))
