@@ -1,9 +1,9 @@
 """How well one author's text is read by what was learned from all others: the understanding, cross-validated over authors.
 
-Run: `.venv/bin/python -m tests.bench.authors [faq|chat|mail ...]` (15, 5 and 20 minutes): the frozen sets, and some authors of
-each kind. Each head alone, then their average, so that the table compares the methods on the same texts. The weights of the
-average are fitted on the texts of another author than the one judged: the frozen sets, or, when those are judged, one of the
-learned-from authors.
+Run: `.venv/bin/python -m tests.bench.authors [faq|chat|mail|human ...]` (15, 5, 20 and 5 minutes): the frozen sets, and some
+authors of each kind. Each head alone, then their average, so that the table compares the methods on the same texts. The
+weights of the average are fitted on the texts of another author than the one judged: the frozen sets, or, when those are
+judged, one of the learned-from authors. For human requests all judged authors of chat and mail are held out together.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from rich.console import Console
@@ -20,14 +20,17 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 import faq_kb
 import models
-from models import Example
+from models import TALK_TO_HUMAN, Example, HumanRequestDetector
 from models.ensemble import HeadEnsemble
+from models.entities import without_entities
+from models.evaluate import human_figures
+from models.human import talk_probabilities
 from models.motives import MotiveReader
 from service.settings import ROOT
 from service.training import TrainingText
 
 FAQ_AUTHORS = ("fr-1", "p4", "p7", "q1", "q2")
-CHAT_AUTHORS = ("c4", "c5", "c6", "d1")
+CHAT_AUTHORS = ("c14", "c15", "c16", "c17", "c18")
 MAIL_AUTHORS = ("m13", "m15", "n5", "n8", "n9")
 
 CONTENT = ROOT / "faq_kb" / "content"
@@ -100,6 +103,32 @@ def judge_mail(table: Table, text: TrainingText, encoder: models.Encoder) -> Non
         )
 
 
+def judge_human(table: Table, text: TrainingText, encoder: models.Encoder) -> None:
+    """The product's own decision, detector and intents learned from none of the judged authors."""
+    turns = [turn for turn in text.turns if turn.author not in CHAT_AUTHORS]
+    mails = [mail for mail in text.mails if mail.author not in MAIL_AUTHORS]
+    intents = HeadEnsemble.fit(encoder, _without_entities(turns), _without_entities(text.frozen_turns))
+    detector = HumanRequestDetector.fit(encoder, turns, mails, intents, text.frozen_turns, text.frozen_mails)
+    for author in CHAT_AUTHORS:
+        said = [turn for turn in text.turns if turn.author == author]
+        lines = [turn.text for turn in said]
+        found = detector.chat_probabilities(lines, talk_probabilities(intents, lines)) >= detector.chat_threshold
+        _add_human(table, author, [turn.label == TALK_TO_HUMAN for turn in said], found.tolist())
+    for author in MAIL_AUTHORS:
+        post = [mail for mail in text.mails if mail.author == author]
+        found = detector.mail_probabilities([(mail.subject, mail.body) for mail in post]) >= detector.mail_threshold
+        _add_human(table, author, [mail.wants_human for mail in post], found.tolist())
+
+
+def _add_human(table: Table, author: str, asked: Sequence[bool], found: Sequence[bool]) -> None:
+    figures = human_figures(asked, found)
+    table.add_row(author, str(len(asked)), str(sum(asked)), f"{figures.recall:.1%}", f"{figures.precision:.1%}")
+
+
+def _without_entities(turns: Sequence[Example]) -> list[Example]:
+    return [replace(turn, text=without_entities(turn.text)) for turn in turns]
+
+
 def main(wanted: Sequence[str]) -> None:
     console = Console(width=120)
     encoder = models.load_encoder()
@@ -122,7 +151,11 @@ def main(wanted: Sequence[str]) -> None:
         )
         judge_mail(table, text, encoder)
         console.print(table)
+    if "human" in wanted:
+        table = Table("judged author", "messages", "asked for", "recall", "precision", title="Human requests")
+        judge_human(table, text, encoder)
+        console.print(table)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["faq", "chat", "mail"])
+    main(sys.argv[1:] or ["faq", "chat", "mail", "human"])
