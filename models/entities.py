@@ -53,8 +53,7 @@ _LINK = re.compile(r"(?:https?://|www\.)\S+", re.I)
 _TRACKING = re.compile(
     r"""(?<!\w)(?: 1Z[0-9A-Z]{16}                                              # UPS
         | [A-Z]{2}[ ]?\d{3}[ ]?\d{3}[ ]?\d{3}[ ]?[A-Z]{2}                      # postal services (UPU S10)
-        | (?:\d[A-Z]{1,3}[ ]?|[A-Z]{1,3})\d{2}(?:[ ]?\d){7,16}                # Colissimo and the like
-        | [A-Z]{1,3}[ ]\d{2}(?:[ ]?\d){8,16}                                  # "LA 104233877" is no such thing
+        | (?!(?:LA|LE|MA|DE|DU|EL|DEL|MI|IL|DIE|MY|THE)[ ])\d?[A-Z]{1,3}[ ]?\d{2}(?:[ ]?\d){7,16}  # Colissimo and the like
         | JJD\d{12,20} | \d{12,30} )(?!\w)""",
     re.X,
 )
@@ -73,12 +72,14 @@ _PHONE = re.compile(r"(?<![\w])(?:\+|00|\(?0)\(?\d(?:(?:\.[ ]?(?=\d\d\b)|\.(?=\d
 _SPANISH_PHONE = re.compile(
     r"(?<![\w.])(?:[6789]\d{2}(?:[\s.]?\d{2}){3}|[6789]\d{2}(?:[\s.]?\d{3}){2}|[89]\d[\s.]\d{3}(?:[\s.]\d{2}){2})(?!\w)"
 )
+_BY_TWOS = re.compile(r"\d{3}(?:[\s.]\d\d){3}|\d\d[\s.]\d{3}(?:[\s.]\d\d){2}")  # nobody writes an order so
 _ITALIAN_MOBILE = re.compile(r"(?<![\w.])3\d{2}[\s.\-/]?\d{3}[\s.]?\d{3,4}(?!\w)")
 _THIRTEEN = re.compile(r"(?<![\w])\d(?:[ \-]?\d){12}(?![\w])")
 _ISBN10 = re.compile(r"(?<![\w])\d(?:[ \-]?\d){8}[ \-]?[\dXx](?![\w])")
 _IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:[ ]?[0-9A-Z]{2,4}){3,8}(?!\w)", re.I)
 _VAT = re.compile(
-    r"(?<!\w)(?![A-Z]{3,4}[ .])(?:FR|DE|ES|IT|BE|LU|AT|NL|PT|GB)[ .\-]?[0-9A-Z]{1,2}[ .\-]?\d(?:[ .\-]?[0-9A-Z]){5,11}(?!\w)"
+    r"(?<!\w)(?!(?:DEL|DER|DEN|DEM|DES|ESE|EST|BEI|LUI)[ ])(?:FR|DE|ES|IT|BE|LU|AT|NL|PT|GB)"
+    r"[ .\-]?[0-9A-Z]{1,2}[ .\-]?\d(?:[ .\-]?[0-9A-Z]){5,11}(?!\w)"
 )
 _CARD = re.compile(r"(?<![\w])\d{4}(?:[ \-]?\d{4}){3}(?![\w])")
 
@@ -90,15 +91,15 @@ _ORDER_STEMS = tuple(_NOUNS["order"])
 _OTHER_NOUNS = frozenset(_NOUNS["other"])
 _BILLS = frozenset(_NOUNS["bill"])
 _SPANISH_WORDS = frozenset(_NOUNS["spanish"])
-_FEWEST_SPANISH = 2  # different ones: a message shorter than that may be a bare answer to "which order?"
+_FEWEST_SPANISH = 3  # different ones: a message shorter than that may be a bare answer to "which order?"
 _FILLERS = frozenset(_NOUNS["fillers"])
 _WORDS = re.compile(r"[^\W\d_]+", re.UNICODE)
 _ACCENTS = str.maketrans("àâäáãéèêëíìîïóòôöõúùûüçñ", "aaaaaeeeeiiiiooooouuuucn")
 _SENTENCE_END = re.compile(r"[.!?;]\s+(?=[^\W\d_])|\n\s*\n")
-_LABEL_ENDS = re.compile(r"[!?,\n]|\w{5,}\.(?:\s|$)")  # what stands between a number and a noun that is not its name
-_SPOKEN_OF = re.compile(
-    r"(?:\bn[°o.]|\b(?:la|ma|die|del|il|el|dossier|reserva))$", re.I
-)  # "la 104233": an order is meant
+_LABEL_ENDS = re.compile(r"[!?,]|\w{5,}\.(?:\s|$)")  # what stands between a number and a noun that is not its name
+# "la 104233", or "N° 104233" without saying of what: an order is meant.
+_SPOKEN_OF = re.compile(r"\b(?:la|ma|die|del|il|el|dossier|reserva)$|(?:^|[.!?,;:\n])\s*n[°o.]$", re.I)
+_DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d")
 _BEFORE = 60
 _LINKING = re.compile(r"\s*(?:[,;/&+]|\bet\b|\bou\b|\band\b|\bund\b|\by\b|\be\b|\bn[°º]|\bpuis\b|\s|-)*\s*", re.I)
 
@@ -183,7 +184,7 @@ def _order_numbers(text: str) -> tuple[list[Entity], str]:
 
 def _context(text: str, start: int) -> Literal["order", "bill", "other", "none"]:
     """What the nearest telling noun before `start`, in the same sentence, says that a number there is."""
-    before = text[max(0, start - _BEFORE) : start].rstrip(" \u00a0")
+    before = text[max(0, start - _BEFORE) : start].rstrip()
     ends = [match.end() for match in _SENTENCE_END.finditer(before)]
     before = before[ends[-1] :] if ends else before
     attached = re.search(r"([^\W\d_]+)-$", before)
@@ -194,10 +195,8 @@ def _context(text: str, start: int) -> Literal["order", "bill", "other", "none"]
         plain = _plain(match[0])
         if plain.startswith(_ORDER_STEMS):
             return "order"
-        if labels and plain in _OTHER_NOUNS:
-            return "none" if _LABEL_ENDS.search(before[match.start() :]) else "other"
-        if labels and plain in _BILLS:
-            return "bill"
+        if labels and plain in _OTHER_NOUNS | _BILLS and not _LABEL_ENDS.search(before[match.start() :]):
+            return "bill" if plain in _BILLS else "other"
         labels = labels and plain in _FILLERS
     return "none"
 
@@ -217,7 +216,8 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
         named = {_plain(word) for word in _WORDS.findall(text[max(0, start - _BEFORE) : start])}
         return after.startswith(")") and not named & _OTHER_NOUNS
     own = (not before or before[-1] in ".,:;!?\n") and (not after or after[0] in ".,;!?\n")
-    return own or _SPOKEN_OF.search(before) is not None
+    number = text[start:end]
+    return own or (number.isdigit() and not _DAY.fullmatch(number) and _SPOKEN_OF.search(before) is not None)
 
 
 def _other_numbers(text: str) -> Iterator[tuple[int, int]]:
@@ -237,15 +237,28 @@ def _other_numbers(text: str) -> Iterator[tuple[int, int]]:
     for match in _PHONE.finditer(text):
         if any(_is_phone(match[0], region) for region in ("FR", "DE", "IT", "GB", "ES", "BE", "CH", "AT")):
             yield match.span()
-    spanish = len(_SPANISH_WORDS.intersection(_plain_words(text))) >= _FEWEST_SPANISH
-    for pattern, region, spoken in ((_SPANISH_PHONE, "ES", spanish), (_ITALIAN_MOBILE, "IT", False)):
-        for match in pattern.finditer(text):
-            # Nine digits grouped by twos, or in a sentence about calling: nobody writes an order so.
-            by_twos = re.fullmatch(r"\d{3}(?:[\s.]\d\d){3}|\d\d[\s.]\d{3}(?:[\s.]\d\d){2}", match[0])
-            if _is_phone(match[0], region) and (by_twos or spoken or _context(text, match.start()) == "other"):
-                yield match.span()
+    spanish = len(_SPANISH_WORDS.intersection(_plain_words(text)))
+    for match in _SPANISH_PHONE.finditer(text):
+        if _is_phone(match[0], "ES") and _meant_as_spanish_phone(text, match, spanish):
+            yield match.span()
+    for match in _ITALIAN_MOBILE.finditer(text):
+        if _is_phone(match[0], "IT") and _context(text, match.start()) == "other":
+            yield match.span()
     for pattern in (_CARD, _TRACKING, _DATE, _AMOUNT, _DECIMAL, _ALPHANUMERIC):
         yield from (match.span() for match in pattern.finditer(text))
+
+
+def _meant_as_spanish_phone(text: str, match: re.Match[str], spanish: int) -> bool:
+    """Nine digits are an order's as well as a Spanish telephone's. `spanish`: how many words of the text only Spanish has."""
+    context = _context(text, match.start())
+    if context in ("other", "bill"):
+        return context == "other"
+    if _BY_TWOS.fullmatch(match[0]):
+        return True
+    if match[0].isdigit():  # "mi pedido no llega, es el 612345678", but "estoy en el 612 345 678"
+        before = text[max(0, match.start() - 10) : match.start()].rstrip(" ")
+        return spanish >= _FEWEST_SPANISH and _SPOKEN_OF.search(before) is None
+    return spanish >= _FEWEST_SPANISH - 1
 
 
 def _is_phone(text: str, region: str) -> bool:
