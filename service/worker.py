@@ -13,6 +13,7 @@ from datetime import timedelta
 from functools import partial
 
 import structlog
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from desk import (
@@ -41,7 +42,7 @@ from service.mail_out import TEXT_SECONDS, NotTaken, PerhapsTaken
 from service.mail_reading import SortedMail, sort_mails, study
 from service.measures import DATABASE_SECONDS, JOBS, RASA_SECONDS, TURN_SECONDS, database_seconds
 from service.wiring import House
-from store import Job, JobState, claim, finish, give_up, hold_on, retry_later, sweep, utc_now
+from store import Job, JobState, claim, finish, give_up, hold_on, put_back, retry_later, sweep, utc_now
 from store.jobs import TRIES as OTHER_TRIES
 from store.jobs import topic
 from triage import MAILS_TOGETHER
@@ -52,6 +53,8 @@ SWEEP_SECONDS = 5.0
 FILES_EVERY_SECONDS = 3600.0
 MAIL_LEASE = timedelta(seconds=180)
 """A lease outlives the longest honest handling: here a huge mail or a slow relay."""
+BIG_MAIL = 2_000_000
+"""Bytes; a bigger mail is read by itself, so that a heap of them does not lie in memory at once."""
 HANDOVER_LEASE = timedelta(seconds=TEXT_SECONDS + 60)
 """While a relay has a mail's text, nobody else may touch that mail: it would ask, or doubt, too early."""
 BOT_TRIES = 3
@@ -157,18 +160,32 @@ def read_some(house: House) -> bool:
                 break
             jobs.append(job)
     found = _sort_together(house, jobs) if len(jobs) > 1 else {}
-    for job in jobs:
-        _carry_out(house, job, partial(read_mail, found=found.get(job.id)), before)
+    for place, job in enumerate(jobs):
+        if house.stopping.is_set():
+            with house.database.begin() as session:
+                for untouched in jobs[place:]:
+                    put_back(session, untouched)
+            break
+        try:
+            with house.database.begin() as session:
+                held = hold_on(session, job, MAIL_LEASE)
+            if held:
+                _carry_out(house, job, partial(read_mail, found=found.get(job.id)), before)
+        except Exception:
+            log.exception("a mail's failure could not be noted; it is read again when its lease is over", key=job.key)
         before = database_seconds()
     return bool(jobs)
 
 
 def _sort_together(house: House, jobs: Sequence[Job]) -> dict[int, SortedMail]:
-    """The mails of these jobs by the job; empty when they cannot be read together."""
+    """The mails of these jobs by the job, without those that are read alone: big ones, and any that was in the quarantine
+    and may be what ended its reader. Empty when the rest cannot be read together."""
     try:
+        together = (InboundMail.attempts == 0, func.length(InboundMail.raw) <= BIG_MAIL)
+        job_of = {job.payload["mail_id"]: job.id for job in jobs}
         with house.database.read() as session:
-            mails = [session.get_one(InboundMail, job.payload["mail_id"]) for job in jobs]
-        return dict(zip((job.id for job in jobs), sort_mails(house, mails), strict=True))
+            mails = session.scalars(select(InboundMail).where(InboundMail.id.in_(job_of), *together)).all()
+        return {job_of[found.mail.id]: found for found in sort_mails(house, mails)}
     except Exception:
         log.exception("mails cannot be read together; each is read alone", mails=len(jobs))
         return {}

@@ -18,6 +18,7 @@ from store.jobs import (
     finish,
     give_up,
     hold_on,
+    put_back,
     retry_later,
     sweep,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "hold_on",
     "migrate",
     "pending_revisions",
+    "put_back",
     "retry_later",
     "ring_after_commit",
     "sweep",

@@ -109,6 +109,11 @@ def hold_on(session: Session, job: Job, lease: timedelta) -> bool:
     return session.scalar(renewed) is not None
 
 
+def put_back(session: Session, job: Job) -> bool:
+    """Give a claimed job back as if it had not been claimed; False when another worker has it."""
+    return _leave(session, job, JobState.WAITING, attempts=job.attempts - 1)
+
+
 def retry_later(
     session: Session, job: Job, error: str, *, tries: int = TRIES, wait: timedelta | None = None
 ) -> JobState:

@@ -2,6 +2,7 @@
 
 import contextlib
 import smtplib
+import threading
 import time
 from collections.abc import Sequence
 from email.message import EmailMessage
@@ -30,6 +31,7 @@ from service import mail_in, worker
 from service.demo import add_demo_agents
 from service.mail_in import DropFolder, Listener
 from service.mail_out import Relay, Sink, sent_mails
+from service.mail_reading import SortedMail, StudiedMail, study
 from service.settings import Mail
 from service.wiring import House
 from store import Job, JobState
@@ -309,6 +311,46 @@ def test_a_mail_that_kills_its_reader_takes_no_other_along(house: House, monkeyp
     with house.database.read() as session:
         (kept,) = quarantined(session)
         assert kept_raw(session, kept.id) == letter("Sujet 2", DIFFERENT[2])
+
+
+def test_mails_not_begun_when_the_worker_stops_go_back_untried(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def study_and_stop(house: House, found: SortedMail) -> StudiedMail:
+        house.stopping.set()
+        return study(house, found)
+
+    monkeypatch.setattr(house, "stopping", threading.Event())
+    monkeypatch.setattr(worker, "study", study_and_stop)
+    for number, body in enumerate(DIFFERENT[:4]):
+        mail_in.take_in(house.database, letter(f"Sujet {number}", body), "test")
+    assert worker.read_some(house)
+    with house.database.read() as session:
+        jobs = session.execute(select(Job.state, Job.attempts).order_by(Job.id)).all()
+    assert jobs == [(JobState.DONE, 1), *[(JobState.WAITING, 0)] * 3]
+
+
+def test_a_sender_who_writes_again_is_known_to_though_both_mails_are_read_together(house: House) -> None:
+    for subject in ("Ma commande", "Encore moi"):
+        mail_in.take_in(house.database, letter(subject), "test")
+    assert worker.read_some(house)
+    with house.database.read() as session:
+        sortings = session.scalars(select(InboundMail.sorting).order_by(InboundMail.id)).all()
+    assert ["repeated" in sorting["urgency"]["reasons"] for sorting in sortings] == [False, True]
+
+
+def test_a_big_mail_is_read_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "BIG_MAIL", 1000)
+    letters = [letter("Petit", "un"), letter("Grand", "Où est mon colis ? " * 100), letter("Petit aussi", "deux")]
+    for raw in letters:
+        mail_in.take_in(house.database, raw, "test")
+    asked: list[int] = []
+    real = house.understanding.read_mails
+    monkeypatch.setattr(
+        house.understanding, "read_mails", lambda mails, hint=None: (asked.append(len(mails)), real(mails, hint))[1]
+    )
+    assert worker.read_some(house)
+    assert asked == [2, 1]
+    with house.database.read() as session:
+        assert session.scalars(select(Job.state)).all() == [JobState.DONE] * 3
 
 
 def make_due(house: House) -> None:

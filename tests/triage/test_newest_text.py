@@ -125,7 +125,7 @@ def test_our_own_training_mails_lose_only_marked_history_and_telephone_lines() -
     ]
     sign = re.compile(
         r"^\s*(?:>|\||--|-{3,}|_{8,}|(?:de|from|von|da) ?:)|iphone|ipad|android|galaxy|samsung|huawei|windows|xiaomi|outlook|"
-        r"gmx|telekom|envoy[ée]|sent from|gesendet|enviado|inviat[oa]|"
+        r"gmx|telekom|^\s*(?:envoyé de|sent from|gesendet von|enviado des?de|inviato dal?)|"
         r"mobile|t[ée]l[ée]phone|telefon|m[óo]vil|cellulare|handy|tablet|appareil|\w+ mail|:$",
         re.I,
     )

@@ -88,8 +88,9 @@ def test_every_html_reply_is_trimmed_exactly(corpus: list[RawMail]) -> None:
 
 
 _BEGINS_A_SIGNATURE = re.compile(
-    r"\s*(?:--|—|––|__|[_*=~-]{8,})\s*$|.*(?:iphone|ipad|android|galaxy|samsung|huawei|windows|xiaomi|outlook|yahoo|gmx|"
-    r"envoy[ée]|sent from|gesendet|enviado|inviat[oa]|telekom|orange|mobile|tablet|handy|cellulare|\w+ mail|virus)",
+    r"\s*(?:--|—|––|__|[_*=~-]{8,})\s*$|(?:envoyé de|sent from|gesendet von|enviado des?de|inviato dal?) |"
+    r".*(?:iphone|ipad|android|galaxy|samsung|huawei|windows|xiaomi|outlook|yahoo|gmx|"
+    r"telekom|orange|mobile|tablet|handy|cellulare|\w+ mail|virus)",
     re.I,
 )
 
