@@ -73,7 +73,7 @@ FOLDS = 3
 SHOTS = 10
 TIMED = 100  # questions asked one at a time for the milliseconds
 EPOCHS = 100  # what DIET reads of little text
-EPOCHS_OF_ALL = {"banking77": 30, "clinc150": 15}  # of a whole set: three times as many steps, in under an hour
+EPOCHS_OF_ALL = {"banking77": 30, "clinc150": 15}  # of a whole set: two to three times as many steps as of little text
 FAR = 200  # texts of each set of another field
 
 NO_LABEL = frozenset({"oos", "NO_NODES_DETECTED"})  # how CLINC150 and HINT3 mark what lies outside
