@@ -46,6 +46,7 @@ from models.entities import without_entities
         ("Où est ma facture ? 104233", ["104233"]),
         ("I placed an order from my account, 104233 I think, and nothing came", ["104233"]),
         ("Quiero devolver la chaqueta verde 104233877", ["104233877"]),
+        ("accueil Datavia. Réf 2026-125010.", ["CMD-2026-125010"]),
         ("les chaussures (110553) ne sont pas là", ["110553"]),
         ("laissez partir la 109207", ["109207"]),
         ("cmd 2026 104233 et cmd-2026-104233", ["CMD-2026-104233"]),
