@@ -15,6 +15,8 @@ from rich.table import Table
 
 from service.settings import LANGUAGES, ROOT, Settings, SettingsError, load_settings
 
+GROUP_BYTES = 8_000_000  # of raw mail held at once, beside the mail that passes it
+
 out = Console()
 err = Console(stderr=True)
 
@@ -116,12 +118,12 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
 
 
 def _groups(sources: Iterator[tuple[str, bytes]], size: int) -> Iterator[list[tuple[str, bytes]]]:
-    """`size` at a time; where the reading breaks off, what was read until then comes first."""
+    """`size` at a time, fewer big ones; where the reading breaks off, what was read until then comes first."""
     group: list[tuple[str, bytes]] = []
     try:
         for source in sources:
             group.append(source)
-            if len(group) == size:
+            if len(group) == size or sum(len(raw) for _, raw in group) > GROUP_BYTES:
                 yield group
                 group = []
     except OSError:
