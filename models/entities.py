@@ -109,6 +109,7 @@ _FIVE_DIGITS = re.compile(
 _BRITISH_POSTCODE = re.compile(r"(?<!\w)(?:[A-Z]{1,2}\d[A-Z\d]?)[ ]\d[ABD-HJLNP-UW-Z]{2}(?!\w)", re.I)
 
 
+@lru_cache(REMEMBERED_TEXTS)
 def find_entities(text: str) -> tuple[Entity, ...]:
     """Order numbers, e-mail addresses and postcodes of `text`, in reading order."""
     if not _DIGIT_OR_AT.search(text):
@@ -118,9 +119,15 @@ def find_entities(text: str) -> tuple[Entity, ...]:
     masked = _mask(text, ((entity.start, entity.end) for entity in emails))
     masked = _mask(masked, (match.span() for match in _LINK.finditer(masked)))
     british = [Entity("postcode", match.group().upper(), *match.span()) for match in _BRITISH_POSTCODE.finditer(masked)]
+    if len(_DIGIT.findall(masked)) < _FEWEST_DIGITS:
+        return tuple(sorted([*emails, *british], key=_place))
     orders, masked = _order_numbers(_mask(masked, [(entity.start, entity.end) for entity in british]))
     postcodes = list(_postcodes(masked, alone=not text.strip(" .!?\n").translate(_DIGITLESS)))
-    return tuple(sorted([*emails, *orders, *british, *postcodes], key=lambda entity: entity.start))
+    return tuple(sorted([*emails, *orders, *british, *postcodes], key=_place))
+
+
+def _place(entity: Entity) -> int:
+    return entity.start
 
 
 def find_order_numbers(text: str) -> tuple[str, ...]:
@@ -179,7 +186,7 @@ def _order_numbers(text: str) -> tuple[list[Entity], str]:
         explained = alone or follows_order or _stands_alone(claimed, *match.span())
         if compact and (context == "order" or (context == "none" and explained)):
             take(digits, *match.span())
-    return sorted(found, key=lambda entity: entity.start), text
+    return sorted(found, key=_place), text
 
 
 def _context(text: str, start: int) -> Literal["order", "bill", "other", "none"]:
@@ -203,10 +210,6 @@ def _context(text: str, start: int) -> Literal["order", "bill", "other", "none"]
 
 def _plain(word: str) -> str:
     return word.lower().translate(_ACCENTS)
-
-
-def _plain_words(text: str) -> Iterator[str]:
-    return (_plain(match[0]) for match in _WORDS.finditer(text))
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
@@ -237,9 +240,10 @@ def _other_numbers(text: str) -> Iterator[tuple[int, int]]:
     for match in _PHONE.finditer(text):
         if any(_is_phone(match[0], region) for region in ("FR", "DE", "IT", "GB", "ES", "BE", "CH", "AT")):
             yield match.span()
-    spanish = len(_SPANISH_WORDS.intersection(_plain_words(text)))
-    for match in _SPANISH_PHONE.finditer(text):
-        if _is_phone(match[0], "ES") and _meant_as_spanish_phone(text, match, spanish):
+    phones = [match for match in _SPANISH_PHONE.finditer(text) if _is_phone(match[0], "ES")]
+    spanish = len(_SPANISH_WORDS.intersection(_WORDS.findall(_plain(text)))) if phones else 0
+    for match in phones:
+        if _meant_as_spanish_phone(text, match, spanish):
             yield match.span()
     for match in _ITALIAN_MOBILE.finditer(text):
         if _is_phone(match[0], "IT") and _context(text, match.start()) == "other":
@@ -281,7 +285,6 @@ def _postcodes(text: str, alone: bool) -> Iterator[Entity]:
             yield Entity("postcode", match[0], *match.span())
 
 
-@lru_cache(REMEMBERED_TEXTS)
 def without_entities(text: str) -> str:
     """`text` with order numbers taken out and addresses shortened, as the heads read it.
 
@@ -298,5 +301,7 @@ def without_entities(text: str) -> str:
     return plain.strip() if _TWO_LETTERS.search(plain) else text
 
 
+_DIGIT = re.compile(r"\d")
 _DIGIT_OR_AT = re.compile(r"[\d@]")  # every entity has one
+_FEWEST_DIGITS = 5  # of an order number and of a postcode outside Britain
 _TWO_LETTERS = re.compile(r"[^\W\d_]{2}")
