@@ -33,6 +33,7 @@ METHOD = "language-1"
 
 _NOISE = re.compile(r"\S+@\S+|https?://\S+|www\.\S+|\w*\d[\w.\-/]*|[^\w\s'’]+|_")
 _READ = 600  # characters; more changes nothing
+_LEAST_SHARE = 1e-4  # what a language gets that fastText does not see at all; branches below it are not searched
 
 LogProbabilities = npt.NDArray[np.float64]
 
@@ -58,10 +59,10 @@ class LanguageHead:
         model = LogisticRegression(C=30.0, tol=1e-5, max_iter=1000, class_weight="balanced")
         return cls(vectorizer, fit_linear(model, features, languages))
 
-    def log_probabilities(self, clean: str) -> LogProbabilities:
-        """float64 (5,), in the order of `LANGUAGES`."""
-        scores = self._reader.scores([clean])[0].astype(np.float64)[self._columns]
-        return np.asarray(scores - np.logaddexp.reduce(scores), dtype=np.float64)
+    def log_probabilities(self, clean: Sequence[str]) -> LogProbabilities:
+        """float64 (n, 5), in the order of `LANGUAGES`."""
+        scores = self._reader.scores(clean)[:, self._columns].astype(np.float64)
+        return np.asarray(scores - np.logaddexp.reduce(scores, axis=1, keepdims=True), dtype=np.float64)
 
     def save(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,12 +84,17 @@ class LanguageReader:
 
     def read(self, text: str, hint: str | None = None) -> tuple[str, float]:
         """The language of `text` and its probability. `hint`: the language of the conversation so far."""
-        clean = _clean(text[:_READ])
-        probabilities = self._probabilities(clean, hint if hint in LANGUAGES else None)
-        best = int(probabilities.argmax())
-        return LANGUAGES[best], float(probabilities[best])
+        return self.read_all([text], hint)[0]
 
-    def _probabilities(self, clean: str, hint: str | None) -> npt.NDArray[np.float64]:
+    def read_all(self, texts: Sequence[str], hint: str | None = None) -> list[tuple[str, float]]:
+        """`read` for several texts, all with the same hint."""
+        clean = [_clean(text[:_READ]) for text in texts]
+        by_head = self._head.log_probabilities(clean) if self._head is not None else [None] * len(clean)
+        hint = hint if hint in LANGUAGES else None
+        found = [self._probabilities(*each, hint) for each in zip(clean, by_head, strict=True)]
+        return [(LANGUAGES[int(each.argmax())], float(each.max())) for each in found]
+
+    def _probabilities(self, clean: str, by_head: LogProbabilities | None, hint: str | None) -> npt.NDArray[np.float64]:
         words = clean.split()
         scores = self._prior(hint, len(words))
         known = self._lexicon.get(clean.strip())
@@ -97,8 +103,8 @@ class LanguageReader:
             scores = scores + np.log([0.97 / len(known) if language in known else 0.01 for language in LANGUAGES])
         elif words:
             opinions = [_langid(clean), _fasttext(clean)]
-            if self._head is not None:
-                opinions.append(2 * self._head.log_probabilities(clean))
+            if by_head is not None:
+                opinions.append(2 * by_head)
             scores = scores + np.sum(opinions, axis=0) / len(opinions)
         return np.asarray(np.exp(scores - np.logaddexp.reduce(scores)), dtype=np.float64)
 
@@ -146,7 +152,7 @@ def _fasttext_model() -> fasttext.FastText:
 
 def _fasttext(clean: str) -> LogProbabilities:
     with _fasttext_lock:
-        names, shares = _fasttext_model().predict(clean, k=176, threshold=0.0)
+        names, shares = _fasttext_model().predict(clean, k=176, threshold=_LEAST_SHARE)
     found = dict(zip(names, shares, strict=True))
-    raw = np.array([max(float(found.get(f"__label__{language}", 0.0)), 1e-4) for language in LANGUAGES])
+    raw = np.array([max(float(found.get(f"__label__{language}", 0.0)), _LEAST_SHARE) for language in LANGUAGES])
     return np.asarray(np.log(raw / raw.sum()), dtype=np.float64)

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 
 Scores = npt.NDArray[np.float32]
 Model = TypeVar("Model", LogisticRegression, LinearSVC)
-_Columns = npt.NDArray[np.int64]
+_Columns = npt.NDArray[np.int32]
 
 REMEMBERED_WORDS = 20_000  # a reader; some 5 MB
 REMEMBERED_TEXTS = 512  # what a few messages are cut into: every head folds them
@@ -98,7 +98,7 @@ class TfidfReader:
                 self._columns_of_word(word) if len(word) <= LONGEST_REMEMBERED else self._look_up(word)
                 for word in text.split()
             ]
-            return np.concatenate(words) if words else np.zeros(0, np.int64)
+            return np.concatenate(words) if words else np.zeros(0, np.int32)
         tokens = self._tokenize(text)
         grams = [*tokens, *(f"{first} {second}" for first, second in pairwise(tokens))]
         return self._known(grams)
@@ -108,7 +108,7 @@ class TfidfReader:
 
     def _known(self, grams: Sequence[str]) -> _Columns:
         columns = (self._vocabulary.get(gram) for gram in grams)
-        return np.array([column for column in columns if column is not None], dtype=np.int64)
+        return np.array([column for column in columns if column is not None], dtype=np.int32)
 
 
 def dense_weights(model: LogisticRegression | LinearSVC) -> tuple[Scores, Scores]:

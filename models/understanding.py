@@ -142,19 +142,22 @@ class Understanding:
 
     def read_mails(self, mails: Sequence[tuple[str, str]], language_hint: str | None = None) -> list[MailReading]:
         """`read_mail` for several, each a pair of subject and newest text: eight together take little more than half the time."""
+        texts = [f"{subject}\n{body}" for subject, body in mails]
+        languages = self._language.read_all(texts, language_hint)
         motives, wants_human = self._motives.read(mails), self._human.mail_probabilities(mails)
         return [
-            self._mail_reading(f"{subject}\n{body}", language_hint, found, float(human))
-            for (subject, body), found, human in zip(mails, motives, wants_human, strict=True)
+            self._mail_reading(text, language, found, float(human))
+            for text, language, found, human in zip(texts, languages, motives, wants_human, strict=True)
         ]
 
-    def _mail_reading(self, text: str, language_hint: str | None, motives: Motives, wants_human: float) -> MailReading:
-        language, language_probability = self._language.read(text, language_hint)
+    def _mail_reading(
+        self, text: str, language: tuple[str, float], motives: Motives, wants_human: float
+    ) -> MailReading:
         entities = find_entities(text)
         probability = dict(motives.ranking)[motives.primary]
         return MailReading(
-            language=language,
-            language_probability=language_probability,
+            language=language[0],
+            language_probability=language[1],
             motives=motives.ranking,
             primary=motives.primary,
             predicted=motives.predicted,
