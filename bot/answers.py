@@ -7,12 +7,11 @@ from typing import Any
 from rasa_sdk import Action
 from rasa_sdk.executor import CollectingDispatcher
 
-from bot.doors import FaqHit, FaqResult, World
+from bot.doors import World
+from bot.faq import faq_answer, search_faq
 from bot.forms import Events, leave_form
 from bot.replies import HANDED_OVER, Reply, payload
 from bot.turn import Tracker, Turn, read_turn
-
-_HITS = 3
 
 
 class _Answer(Action):  # type: ignore[misc]
@@ -33,29 +32,38 @@ class _Answer(Action):  # type: ignore[misc]
     def reply(self, turn: Turn) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _search(self, turn: Turn) -> tuple[FaqHit | None, FaqResult]:
-        """The entry to answer with, if any, and what was found."""
-        result = self.world.faq.search(turn.text, self.world.desk.language_of(turn.conversation_id), _HITS)
-        # A suggestion that was clicked is asked for by its title: no doubt is left then.
-        named = next((hit for hit in result.top if hit.title.strip().casefold() == turn.text.strip().casefold()), None)
-        if named is not None or not result.answered:
-            return named, result
-        return next((hit for hit in result.top if hit.slug == result.slug), None), result
-
 
 class AnswerQuestion(_Answer):
     action = "action_answer_question"
 
     def reply(self, turn: Turn) -> dict[str, Any]:
-        hit, result = self._search(turn)
+        hit, result = search_faq(self.world, turn)
         if hit is not None:
-            return payload(Reply.FAQ_ANSWER, title=hit.title, answer=hit.answer_markdown, slug=hit.slug)
+            return faq_answer(hit)
         near = [hit for hit in result.top if hit.score >= self.world.suggestion_floor]
         if near:
-            suggestions = [{"slug": hit.slug, "title": hit.title} for hit in near[:_HITS]]
+            suggestions = [{"slug": hit.slug, "title": hit.title} for hit in near]
             return payload(Reply.SUGGESTIONS, offers_human=True, suggestions=suggestions)
         nothing = Reply.NO_ALERTS if turn.intent == "subscribe_alerts" else Reply.UNKNOWN
         return payload(nothing, offers_human=True)
+
+
+class AnswerOutsider(Action):  # type: ignore[misc]
+    """None of the shop's intents: the FAQ may still know. Chatter leaves an open form open."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def name(self) -> str:
+        return "action_answer_outsider"
+
+    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        hit, _ = search_faq(self.world, read_turn(tracker))
+        if hit is not None:
+            dispatcher.utter_message(json_message=faq_answer(hit))
+            return leave_form()
+        dispatcher.utter_message(json_message=payload(Reply.OUT_OF_SCOPE, offers_human=True))
+        return []
 
 
 class Comfort(_Answer):
@@ -64,7 +72,7 @@ class Comfort(_Answer):
     action = "action_comfort"
 
     def reply(self, turn: Turn) -> dict[str, Any]:
-        hit, _ = self._search(turn)
+        hit, _ = search_faq(self.world, turn)
         title, answer = (hit.title, hit.answer_markdown) if hit else (None, None)
         return payload(Reply.COMPLAINT, offers_human=True, title=title, answer=answer)
 

@@ -28,6 +28,7 @@ ACTIONS = (
     forms.ShowOrder,
     forms.CreateReturn,
     answers.AnswerQuestion,
+    answers.AnswerOutsider,
     answers.Comfort,
     answers.Accept,
     answers.RequestHuman,

@@ -16,6 +16,7 @@ from rasa_sdk.executor import CollectingDispatcher
 import shop
 from bot.choose import choose_item, is_mostly_about
 from bot.doors import World
+from bot.faq import faq_answer, search_faq
 from bot.identify import (
     GIVEN_CONTACT,
     LAST_ORDER,
@@ -56,9 +57,14 @@ def forget() -> Events:
 
 
 class _Form(Action):  # type: ignore[misc]
-    """Reads one answer. `own` intents belong to the form; `near` ones do when they bring a number or a proof."""
+    """Reads one answer. `own` intents belong to the form; `near` ones do when they bring a number or a proof.
+
+    `does` are the FAQ entries that tell how to do what the form does. Any other one that surely answers the message which opens
+    the form is said first: "how long do I have to return it?" is a question, and perhaps the beginning of a return.
+    """
 
     form: ClassVar[str]
+    does: ClassVar[frozenset[str]]
     own: ClassVar[frozenset[str]]
     near: ClassVar[frozenset[str]]
 
@@ -79,6 +85,8 @@ class _Form(Action):  # type: ignore[misc]
             return []
         else:
             slots = {slot: turn.slots.get(slot) for slot in FORM_SLOTS}
+        if starting and turn.order_number is None:
+            self._answer_first(turn, dispatcher)
         before = dict(slots)
         parting = self._stopped(turn) if not starting else None
         parting = parting or self.advance(turn, slots)
@@ -90,6 +98,11 @@ class _Form(Action):  # type: ignore[misc]
         else:
             slots[MISSED] = int(before[MISSED] or 0) + 1
         return [SlotSet(slot, value) for slot, value in slots.items()]
+
+    def _answer_first(self, turn: Turn, dispatcher: CollectingDispatcher) -> None:
+        hit, _ = search_faq(self.world, turn)
+        if hit is not None and hit.slug not in self.does:
+            dispatcher.utter_message(json_message=faq_answer(hit))
 
     def advance(self, turn: Turn, slots: dict[str, Any]) -> Parting | None:
         """Take what the turn gives into `slots`; Parting when the form ends here."""
@@ -121,6 +134,7 @@ class _Form(Action):  # type: ignore[misc]
 
 class ReadTrackingAnswer(_Form):
     form = "order_form"
+    does = frozenset({"delivery-tracking-how"})
     own = frozenset({"order_tracking"})
     near = frozenset({"delivery_problem", "missing_item", "other"})
 
@@ -130,6 +144,7 @@ class ReadTrackingAnswer(_Form):
 
 class ReadReturnAnswer(_Form):
     form = "return_form"
+    does = frozenset({"return-how"})
     own = frozenset({"return"})
     near = frozenset({"refund", "damaged_or_wrong_item", "other"})
 

@@ -11,6 +11,7 @@ import numpy as np
 import triage
 from bot import nlu_response
 from bot.executor import SUGGESTION_FLOOR
+from bot.forms import ReadReturnAnswer, ReadTrackingAnswer
 from bot.understanding import FALLBACK
 from faq_kb import FaqSearch
 from faq_kb.content import fold
@@ -276,6 +277,10 @@ def _chat_reasons(
     reasons.append(_intent_reason(learned.chat, reading, intent))
     if intent == TALK_TO_HUMAN:
         return "hand_over", (*reasons, "An adviser takes over.")
+    if intent in ORDER_JOURNEY | RETURN_JOURNEY and not reading.order_numbers:
+        does = ReadTrackingAnswer.does if intent in ORDER_JOURNEY else ReadReturnAnswer.does
+        if opinion.answered and opinion.candidates[0].name not in does:
+            reasons.append(f"{_faq_reason(learned.faq_threshold, opinion)} It says this entry first.")
     if intent in ORDER_JOURNEY:
         reasons.append(
             "It asks for the order number and for a proof of identity: order data is never given without one."
@@ -288,11 +293,11 @@ def _chat_reasons(
         return "ask", tuple(reasons)
     if intent in COURTESIES:
         return "answer", (*reasons, "A courtesy: it answers with a set phrase.")
-    if intent == OUT_OF_SCOPE:
-        return "silent", (*reasons, "None of the shop's intents: it says that it cannot help with this.")
     reasons.append(_faq_reason(learned.faq_threshold, opinion))
     if opinion.answered:
         return "answer", (*reasons, "It answers by itself with this entry.")
+    if intent == OUT_OF_SCOPE:
+        return "silent", (*reasons, "None of the shop's intents: it says that it cannot help with this.")
     near = [guess for guess in opinion.candidates if guess.probability >= SUGGESTION_FLOOR]
     if intent == COMPLAINT:
         return "silent", (

@@ -9,9 +9,11 @@ from sqlalchemy import func, select
 
 import bot
 import shop
-from bot.forms import FORM_SLOTS
+from bot.forms import FORM_SLOTS, ReadReturnAnswer, ReadTrackingAnswer
+from faq_kb import load_content
+from service.settings import ROOT
 from store import Database
-from tests.bot.world import Faq, Found, TestWorld, custom, read
+from tests.bot.world import Faq, Found, Hit, TestWorld, custom, read
 
 ALONE = "one-conversation"
 
@@ -102,6 +104,26 @@ def test_a_form_starts_clean_whatever_was_left_in_the_slots(world: TestWorld) ->
     }
     _, slots = _run(world, _call("validate_return_form", "je veux renvoyer un livre", stale, opens="return_form"))
     assert slots == dict.fromkeys(FORM_SLOTS)
+
+
+@pytest.mark.parametrize("text", ["renvoyer un livre", "quel délai pour renvoyer 104233 ?"])
+def test_a_form_opens_without_an_answer_where_it_is_one_itself_or_the_order_is_named(
+    world: TestWorld, text: str
+) -> None:
+    class Knowing(Faq):
+        def search(self, text: str, language: str, k: int = 3) -> Found:
+            if "délai" in text:
+                return super().search(text, language, k)
+            return Found(True, "return-how", (Hit("return-how", 0.99, "Comment retourner ?", "..."),))
+
+    world.faq = Knowing()
+    said, _ = _run(world, _call("validate_return_form", text, opens="return_form"))
+    assert said == []
+
+
+def test_the_entries_that_a_form_stands_for_are_in_the_faq() -> None:
+    slugs = {slug for _, slug in load_content(ROOT / "faq_kb" / "content").entries}
+    assert ReadTrackingAnswer.does | ReadReturnAnswer.does <= slugs
 
 
 def test_another_subject_is_given_back_to_rasa(world: TestWorld) -> None:

@@ -393,6 +393,18 @@ def test_courtesies_and_chatter_do_not_lose_the_form(shopper: Shopper) -> None:
     assert shopper.kinds == ("greet",)
 
 
+def test_a_question_that_also_opens_a_form_is_answered_first(shopper: Shopper) -> None:
+    assert "**2 à 4**" in shopper.say("quel est le délai pour renvoyer un livre ?")
+    assert shopper.kinds == ("faq_answer", "ask_order_number")
+    shopper.say("104233")
+    assert shopper.kinds == ("ask_order_proof",)
+
+
+def test_what_the_faq_knows_is_no_chatter(shopper: Shopper) -> None:
+    assert "**2 à 4**" in shopper.say("quel délai pour la capitale ?")
+    assert shopper.kinds == ("faq_answer",)
+
+
 def test_after_two_answers_of_no_use_a_human_is_offered(shopper: Shopper) -> None:
     shopper.say("où en est ma commande ?")
     shopper.say("blabla")

@@ -172,7 +172,7 @@ def test_every_rule_of_the_dialogue_has_its_explanation() -> None:
         **dict.fromkeys(RETURN_JOURNEY, "return_form"),
         TALK_TO_HUMAN: "action_request_human",
         COMPLAINT: "action_comfort",
-        OUT_OF_SCOPE: "utter_out_of_scope",
+        OUT_OF_SCOPE: "action_answer_outsider",
     }
     for intent, action in does.items():
         if intent in COURTESIES:
