@@ -10,11 +10,13 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 KEPT_VERSIONS = 5  # of an artefact, some 150 MB each: every edit of the FAQ makes one
+LONGEST_TRAINING = 24 * 3600  # seconds
 
 
 class ArtifactError(RuntimeError):
@@ -78,13 +80,22 @@ def rollback(artifacts: Path, name: str) -> str:
 
 
 def prune(artifacts: Path, name: str) -> tuple[str, ...]:
-    """Delete the oldest versions and return their names: the newest 5 stay, the served one, and that before it."""
+    """Delete the oldest versions and return their names: the newest 5 stay, the served one, and that before it.
+
+    What has no card a day after it was begun is a training that was cut short, and goes too.
+    """
     kept = {
         *versions(artifacts, name)[-KEPT_VERSIONS:],
         *_served(artifacts, name)[-2:],
         current_version(artifacts, name),
     }
-    gone = tuple(version for version in versions(artifacts, name) if version not in kept)
+    complete = versions(artifacts, name)
+    cut_short = sorted(
+        folder.name
+        for folder in (artifacts / name).glob("[0-9]*-*")
+        if folder.name not in complete and time.time() - folder.stat().st_mtime > LONGEST_TRAINING
+    )
+    gone = tuple(version for version in (*complete, *cut_short) if version not in kept)
     for version in gone:
         shutil.rmtree(artifacts / name / version, ignore_errors=True)
     return gone

@@ -1,6 +1,7 @@
 """A version is trained once for its data, served only when not worse, and one call brings the last one back."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from models import (
     train_chat,
     versions,
 )
-from models.artifacts import promote
+from models.artifacts import promote, prune
 
 FROZEN = [
     Example("mon paquet, il est où", "order_tracking", "fr", "h"),
@@ -106,6 +107,15 @@ def test_old_versions_go_but_never_the_served_one_and_that_before_it(
     trained = train_chat(turns, FROZEN, encoder, artifacts)  # what cannot be loaded is nothing to be worse than
     assert versions(artifacts, "chat") == ("0002-served", *worse[-4:], trained.version)
     assert rollback(artifacts, "chat") == "0002-served"
+
+
+def test_a_training_that_was_cut_short_goes_after_a_day(artifacts: Path) -> None:
+    old, running = artifacts / "chat" / "0001-cut", artifacts / "chat" / "0002-running"
+    for folder in (old, running):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    assert prune(artifacts, "chat") == ("0001-cut",)
+    assert [folder.name for folder in (artifacts / "chat").iterdir()] == ["0002-running"]
 
 
 def test_an_untrained_artefact_names_the_remedy(artifacts: Path) -> None:
