@@ -7,13 +7,15 @@ A delivery status notification (RFC 3464) says it in fields; other bounces say i
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.message import Message
 from typing import Literal
 
 from triage.headers import addresses, decode_header, message_ids
+from triage.html_text import read_html
 from triage.mime import Bounds, Part, one_header, split_mail
+from triage.subjects import read_subject
 
 MAX_BYTES = 4 * 1024 * 1024
 """What is read of a bounce: the report and the headers of what came back stand before the bulk of it."""
@@ -61,7 +63,7 @@ def read_delivery(raw: bytes) -> Delivery:
     root, bounds = split_mail(raw[:MAX_BYTES])
     parts = list(root.walk())
     original = next((at for at, part in enumerate(parts) if part.content_type in _ORIGINAL_PARTS), len(parts))
-    told = "\n".join(_words(part, bounds) for part in parts[:original])[:MAX_READ]
+    told = _words(parts[:original], bounds)[:MAX_READ]
     reports = [part for part in parts if part.content_type in _STATUS_PARTS]
     if any(part.content_type in _OTHER_REPORTS for part in parts[:original]):
         failures = []
@@ -109,6 +111,8 @@ def _said(root: Part, told: str) -> Iterator[Failure]:
         sentence = _sentence(told, address)
         status = _code(sentence) or _code(told)
         delayed = not status and bool(_DELAYED.search(f"{subject}\n{told[:2000]}"))
+        if not (address or status or delayed or read_subject(subject)):
+            continue  # nothing says that a mail has failed
         lasting: Lasting = "temporary" if delayed or status[:1] == "4" else "permanent"
         yield Failure(address, lasting, delayed, status, _reason(sentence or subject))
 
@@ -147,8 +151,13 @@ def _fields(block: str) -> dict[str, str]:
     return {name.strip().lower(): decode_header(value.strip()) for name, _, value in pairs}
 
 
-def _words(part: Part, bounds: Bounds) -> str:
-    return _text(part, bounds) if part.content_type == "text/plain" and not part.children else ""
+def _words(parts: Sequence[Part], bounds: Bounds) -> str:
+    """What is said in plain text, or where nothing is, in HTML."""
+    said = {
+        kind: "\n".join(_text(part, bounds) for part in parts if part.content_type == kind and not part.children)
+        for kind in ("text/plain", "text/html")
+    }
+    return said["text/plain"] if said["text/plain"].strip() else read_html(said["text/html"])[0]
 
 
 def _text(part: Part, bounds: Bounds) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,8 +20,10 @@ _GAP = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[BbQq]\?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
 _BARE_ID = re.compile(r"[^<>\s,;]+@[^<>\s,;]+")
-_ADDRESS = re.compile(r"[^\s<>@\",;:()\[\]]{1,128}@[^\s<>@\",;:()]{1,255}")
+_ADDRESS = re.compile(r"(?<![^\s<>@\",;:()\[\]])[^\s<>@\",;:()\[\]]{1,128}@[^\s<>@\",;:()]{1,255}")
 MAX_VALUE = 20_000
+MAX_ID = 400
+MAX_ADDRESS = 320  # a path of RFC 5321 has 256, some servers write more
 
 
 @dataclass(frozen=True)
@@ -79,10 +82,17 @@ def addresses(values: Iterable[str], charset: str = "") -> tuple[Address, ...]:
 
 
 def message_ids(value: str) -> tuple[str, ...]:
-    """The ids of Message-ID, In-Reply-To or References, each once, with their angle brackets."""
+    """The ids of Message-ID, In-Reply-To or References, each once, with their angle brackets; of one that is longer than any
+    program makes it, a digest."""
     value = re.sub(r"[\r\n]+", "", value[: 10 * MAX_VALUE])
     found = _MESSAGE_ID.findall(value) or [f"<{each}>" for each in _BARE_ID.findall(value)]
-    return tuple(dict.fromkeys(_CONTROL.sub("", each).encode("ascii", "replace").decode() for each in found))
+    return tuple(dict.fromkeys(_bounded(_CONTROL.sub("", each).encode("ascii", "replace").decode()) for each in found))
+
+
+def _bounded(message_id: str) -> str:
+    if len(message_id) <= MAX_ID:
+        return message_id
+    return f"<{hashlib.sha256(message_id.encode()).hexdigest()[:40]}@long.invalid>"
 
 
 def parse_date(value: str) -> datetime | None:
@@ -95,7 +105,8 @@ def parse_date(value: str) -> datetime | None:
 
 
 def _clean_address(address: str) -> str:
-    return _CONTROL.sub("", decode_header(address)).strip().strip("<>").replace(" ", "").lower()
+    clean = _CONTROL.sub("", decode_header(address)).strip().strip("<>").replace(" ", "").lower()
+    return clean if len(clean) <= MAX_ADDRESS else ""
 
 
 def _raw_to_text(value: str, charset: str = "") -> str:

@@ -11,7 +11,7 @@ from email.message import Message
 from enum import StrEnum
 
 from triage.charset import to_text
-from triage.headers import Address, addresses, decode_header, message_ids, parse_date
+from triage.headers import MAX_ADDRESS, Address, addresses, decode_header, message_ids, parse_date
 from triage.html_text import read_html
 from triage.mime import (
     LIMITS,
@@ -30,6 +30,7 @@ from triage.tnef import Tnef, read_tnef
 
 MAX_MAIL_BYTES = LIMITS.mail
 MAX_TEXT = 1_000_000  # characters
+MORE_HEADERS = "more headers than are kept"
 
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}charset=[\"']?([\w\-]{1,40})", re.I)
 _LOOKS_HTML = re.compile(r"\s*(?:<!doctype html|<html\b|<body\b)", re.I)
@@ -73,13 +74,14 @@ class Mail:
 
     `text` is what the sender newly wrote, `quoted` the history below or between it, `signature` the rest; `full_text` is
     the whole body as found. `envelope_from` is the return path: None when unknown, "" for the null sender (a bounce).
+    `answers` are the ids of In-Reply-To.
     `headers` maps lower-case names to all their values, unfolded and decoded. `content_types` lists every part, enclosed
     mails included. `defects` says in words what was wrong and what was left out; an agent must see it.
     """
 
     message_id: str
     message_id_made: bool
-    in_reply_to: str | None
+    answers: tuple[str, ...]
     references: tuple[str, ...]
     from_address: str
     from_name: str
@@ -102,7 +104,12 @@ class Mail:
     @property
     def thread_ids(self) -> tuple[str, ...]:
         """The ids of the mails that this one answers, oldest first."""
-        return tuple(dict.fromkeys((*self.references, *((self.in_reply_to,) if self.in_reply_to else ()))))
+        return tuple(dict.fromkeys((*self.references, *self.answers)))
+
+    @property
+    def in_reply_to(self) -> str | None:
+        """The mail that this one answers; programs that answer several name it first."""
+        return self.answers[0] if self.answers else None
 
     def header(self, name: str) -> str:
         """The first value of a header, "" when absent."""
@@ -132,11 +139,10 @@ def read_mail(raw: bytes, *, envelope_from: str | None = None, limits: Limits = 
     replies = addresses(_values(headers, "reply-to"))
     if not sender.address:
         bounds.note("no sender")
-    answered = message_ids(one_header(headers, "in-reply-to"))
     return Mail(
         message_id=ids[0] if ids else f"<{hashlib.sha256(raw).hexdigest()[:40]}@content.invalid>",
         message_id_made=not ids,
-        in_reply_to=answered[0] if answered else None,
+        answers=message_ids(" ".join(_values(headers, "in-reply-to"))),
         references=message_ids(" ".join(_values(headers, "references"))),
         from_address=sender.address,
         from_name=sender.name,
@@ -453,7 +459,7 @@ def _kept_headers(headers: Message[str, str], charset: str, bounds: Bounds) -> M
     kept: dict[str, list[str]] = {}
     for count, (name, value) in enumerate(headers.items()):
         if count >= bounds.limits.kept_headers:
-            bounds.note("more headers than are kept")
+            bounds.note(MORE_HEADERS)
             break
         kept.setdefault(name.strip().lower(), []).append(decode_header(str(value), charset))
     return {name: tuple(values) for name, values in kept.items()}
@@ -461,7 +467,7 @@ def _kept_headers(headers: Message[str, str], charset: str, bounds: Bounds) -> M
 
 def _envelope(raw: bytes, headers: Message[str, str], told: str | None) -> str | None:
     if told is not None:
-        return told.strip().strip("<>").lower()
+        return told.strip().strip("<>").lower()[:MAX_ADDRESS]
     path = headers.get("return-path")
     if path is not None:
         stated = re.sub(r"\s", "", decode_header(str(path)))

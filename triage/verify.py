@@ -1,8 +1,9 @@
 """Whether the sender of a mail is who the From line says: read from what our own mail server wrote (RFC 8601).
 
-Only the topmost Authentication-Results field that bears our server's name counts, and none is believed unless that name
-is configured: anybody can write such a field into a mail, and our server must remove those that claim to be its own
-(RFC 8601 section 5). A DMARC pass verifies; without a DMARC result, an SPF or DKIM pass for exactly the From domain does.
+Only Authentication-Results fields that bear our server's name count: for the sender the topmost, against them any. None is
+believed unless that name is configured: anybody can write such a field into a mail, and our server must remove those that
+claim to be its own (RFC 8601 section 5). A DMARC pass verifies; without a DMARC result, an SPF or DKIM pass for exactly the
+From domain does.
 """
 
 from __future__ import annotations
@@ -47,12 +48,11 @@ def verify_sender(raw: bytes, from_address: str, authserv_id: str) -> SenderChec
     # Two From lines, two authors, or an address that readers take apart differently: one of them was not checked.
     if not authserv_id or len(senders) != 1 or not from_address or _only_address(senders[0]) != from_address:
         return UNKNOWN_SENDER
-    for name, value in fields:
-        if name == "authentication-results":
-            server, results = parse_results(value)
-            if server == authserv_id.lower():
-                return _standing(results, from_address.rpartition("@")[2])
-    return UNKNOWN_SENDER
+    stated = [parse_results(value) for name, value in fields if name == "authentication-results"]
+    ours = [results for server, results in stated if server == authserv_id.lower()]
+    if any(each.method == "dmarc" and each.result == "fail" for results in ours for each in results):
+        return SenderCheck("failed", "dmarc=fail")
+    return _standing(ours[0], from_address.rpartition("@")[2]) if ours else UNKNOWN_SENDER
 
 
 def parse_results(value: str) -> tuple[str, tuple[MethodResult, ...]]:
@@ -64,12 +64,9 @@ def parse_results(value: str) -> tuple[str, tuple[MethodResult, ...]]:
 
 
 def _standing(results: tuple[MethodResult, ...], domain: str) -> SenderCheck:
-    dmarc = [each for each in results if each.method == "dmarc"]
-    if any(each.result == "fail" for each in dmarc):
-        return SenderCheck("failed", "dmarc=fail")
-    for each in dmarc:
+    for each in results:
         checked = each.properties.get("header.from", domain).rpartition("@")[2].lower()
-        if each.result == "pass" and checked == domain:
+        if each.method == "dmarc" and each.result == "pass" and checked == domain:
             return SenderCheck("verified", "dmarc=pass")
     if any(each.method == "dkim" and each.result == "pass" and _signer(each) == domain for each in results):
         return SenderCheck("verified", "dkim=pass")

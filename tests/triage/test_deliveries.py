@@ -100,6 +100,21 @@ def test_nothing_raises(noise: bytes) -> None:
     read_delivery(whole[:400] + noise + whole[500:])
 
 
+def test_a_bounce_in_html_alone_is_read() -> None:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "mailer-daemon@x.example", "Delivery failed"
+    mail.set_content("<p>Delivery to anna@c.example has failed: 452 4.2.2 mailbox full</p>", subtype="html")
+    [failure] = read_delivery(mail.as_bytes()).failures
+    assert (failure.address, failure.lasting, failure.status) == ("anna@c.example", "temporary", "4.2.2")
+
+
+def test_nothing_has_failed_where_nothing_says_so() -> None:
+    mail = EmailMessage()
+    mail["From"], mail["Subject"] = "anna@c.example", "Ma commande"
+    mail.set_content("Je reviens lundi.")
+    assert read_delivery(mail.as_bytes()).failures == ()
+
+
 def test_the_public_bounces_are_classified_as_their_upstream_does(public_data: Path) -> None:
     folder = public_data / "mail"
     agree, found, stated = 0, 0, 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 
 from tests.triage.reader import mail
@@ -38,7 +40,17 @@ REPORT = (
         ({"subject": "Out of Office: order"}, "auto_reply_subject"),
         ({"subject": "Undeliverable: Votre commande"}, "bounce_subject"),
         ({"subject": "Message non distribué : Ihre Bestellung"}, "bounce_subject"),
-        ({"subject": "Lu : Votre commande"}, "auto_reply_subject"),
+        ({"subject": "Lu : Votre commande", "x_auto_response_suppress": "All"}, "auto_reply_subject"),
+        ({"subject": "Absence Re: votre colis", "precedence": "auto_reply"}, "auto_reply_subject"),
+        ({"subject": "Mail delivery problem", "return_path": "<>"}, "bounce_subject"),
+        ({"subject": unicodedata.normalize("NFD", "Réponse automatique : Ma commande")}, "auto_reply_subject"),
+        ({"subject": "Notifica di mancato recapito"}, "bounce_subject"),
+        ({"subject": "Avis de non-remise"}, "bounce_subject"),
+        ({"subject": "OOO: order"}, "auto_reply_subject"),
+        ({"auto_submitted": "(vacation) auto-replied"}, "auto_submitted"),
+        ({"list_software": "Sympa"}, "mailing_list"),
+        ({"from": "mailer_daemon@x.example"}, "daemon_sender"),
+        ({"return_path": "<daemon@x.example>"}, "daemon_sender"),
     ],
 )
 def test_machine_mail_is_recognised_by_one_sign(headers: dict[str, str], reason: str) -> None:
@@ -46,6 +58,42 @@ def test_machine_mail_is_recognised_by_one_sign(headers: dict[str, str], reason:
     assert verdict.is_machine
     assert reason in verdict.names
     assert not verdict.may_be_answered
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (b"X-Auto-Response-Suppress: DR\r\nX-Auto-Response-Suppress: OOF\r\n", "answer_suppressed"),
+        (b"Auto-Submitted: \r\n", "auto_submitted"),
+        (b"Precedence: normal\r\nPrecedence: bulk\r\n", "precedence"),
+        (b"X-Autoreply: no\r\nX-Autoreply: yes\r\n", "automatic_header"),
+        (b"X-Filler: a\r\n" * 1000 + b"Auto-Submitted: auto-replied\r\n", "headers_cut"),
+    ],
+)
+def test_every_value_of_a_header_counts(lines: bytes, reason: str) -> None:
+    verdict = judge(read_mail(lines + mail()))
+    assert reason in verdict.names
+    assert not verdict.may_be_answered
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"auto_submitted": "auto-replied"},
+        {"subject": "Lu : Votre commande"},
+        {"subject": "Abwesenheitsnotiz: Bestellung"},
+        {"x_autoreply": "yes"},
+    ],
+)
+def test_a_program_that_answers_for_somebody_is_no_bounce_though_its_sender_is_null(headers: dict[str, str]) -> None:
+    verdict = judge(read_mail(mail(**headers), envelope_from=""))
+    assert (verdict.is_auto_reply, verdict.is_bounce) == (True, False)
+
+
+def test_the_receipt_of_a_ticket_is_an_auto_reply_and_a_newsletter_is_none() -> None:
+    receipt = {"auto_submitted": "auto-replied", "list_unsubscribe": "<https://x.example/u>"}
+    assert judge(read_mail(mail(**receipt))).is_auto_reply
+    assert not judge(read_mail(mail(**receipt, list_id="<news.x.example>"))).is_auto_reply
 
 
 def test_reports_are_machine_mail_and_a_forwarded_report_is_not() -> None:
@@ -77,7 +125,21 @@ def test_going_round_in_a_loop_is_machine_mail() -> None:
         ({"x_auto_response_suppress": "All"}, "answer_suppressed"),
         ({"from": "no-reply@marketplace.example"}, "no_reply_sender"),
         ({"from": "ne-pas-repondre@marketplace.example"}, "no_reply_sender"),
+        ({"from": "ne_pas_repondre@marketplace.example"}, "no_reply_sender"),
+        ({"from": "ne.pas.repondre@marketplace.example"}, "no_reply_sender"),
+        ({"from": "bitte-nicht-antworten@marketplace.example"}, "no_reply_sender"),
+        ({"from": "shop.no-responda@marketplace.example"}, "no_reply_sender"),
+        ({"from": "do-not-respond@marketplace.example"}, "no_reply_sender"),
+        ({"from": "no-reply2@marketplace.example"}, "no_reply_sender"),
         ({"from": ""}, "no_sender"),
+        ({"from": "", "sender": "somebody@client.example"}, "no_sender"),
+        ({"x_auto_response_suppress": "DR; OOF"}, "answer_suppressed"),
+        ({"subject": "Mail delivery problem with my parcel"}, "bounce_subject"),
+        ({"subject": "Returned message unanswered, please call me"}, "bounce_subject"),
+        ({"subject": "Absence : colis non reçu"}, "auto_reply_subject"),
+        ({"subject": "Lu : votre réponse, je ne suis pas d'accord"}, "auto_reply_subject"),
+        ({"subject": "Read - order 4711 missing book"}, "auto_reply_subject"),
+        ({"subject": "Letto (libro) arrivato rotto"}, "auto_reply_subject"),
         ({"from": "contact@librairie-tournesol.example"}, "own_address"),
         ({"reply_to": "contact@librairie-tournesol.example"}, "answer_to_ourselves"),
         ({"to": "somebody@else.example"}, "not_addressed_to_us"),

@@ -69,6 +69,24 @@ def test_everything_a_sorter_needs_is_read() -> None:
     assert read.defects == ()
 
 
+def test_every_id_of_in_reply_to_names_a_mail_that_is_answered() -> None:
+    read = read_mail(mail(in_reply_to="<unknown@x.example> <b2@shop.example>"))
+    assert read.thread_ids == ("<unknown@x.example>", "<b2@shop.example>")
+    assert read.in_reply_to == "<unknown@x.example>"
+
+
+def test_an_id_longer_than_any_is_known_by_a_digest_and_an_address_longer_than_any_is_none() -> None:
+    long = f"<{'a' * 500}@client.example>"
+    read = read_mail(
+        mail(message_id=long, sender="", **{"from": f"{'b' * 400}@client.example"}), envelope_from="c" * 900
+    )
+    again = read_mail(mail(in_reply_to=long))
+    assert again.thread_ids == (read.message_id,)
+    assert len(read.message_id) < 100
+    assert (read.from_address, len(read.envelope_from or "")) == ("", 320)
+    assert "no sender" in read.defects
+
+
 def test_a_missing_message_id_is_made_from_the_content() -> None:
     first, again, other = (read_mail(mail(text, message_id="")) for text in ("un", "un", "deux"))
     assert first.message_id == again.message_id != other.message_id

@@ -67,6 +67,11 @@ def test_a_forged_field_below_ours_is_not_read() -> None:
     assert standing("mx.shop.example; spf=none", forged) == "unknown"
 
 
+def test_what_any_field_of_ours_says_against_the_sender_counts() -> None:
+    assert standing("mx.shop.example; spf=none", "mx.shop.example; dmarc=fail header.from=client.example") == "failed"
+    assert standing("mx.shop.example; spf=none", "mx.evil.example; dmarc=fail header.from=client.example") == "unknown"
+
+
 def test_without_a_name_for_our_server_nobody_is_verified() -> None:
     raw = stamped("mx.shop.example; dmarc=pass header.from=client.example")
     assert verify_sender(raw, JEAN, "") == SenderCheck()
