@@ -36,7 +36,8 @@ _QUOTE_CLASSES = {
     "zmail_extra",
     "moz-forward-container",
 }
-_QUOTE_STYLE = re.compile(r"border(?:-left)?\s*:|padding-left\s*:", re.I)
+_ARGUMENTS = re.compile(r"\([^()]*\)")
+_NO_LINE = re.compile(r"none|hidden|initial|unset|0+(?:\.0*)?[a-z%]*")
 # The line that Outlook and Windows Mail draw above the header of the mail that is answered, whatever language that is in.
 _HEADER_STYLE = re.compile(
     r"border:none;border-top:solid(?:#\w+|windowtext)1(?:\.0)?pt;padding:3(?:\.0)?pt(?:0(?:cm|in)){3}"
@@ -102,18 +103,40 @@ def _prepare(tree: lxml.html.HtmlElement) -> None:
 
 def _quotes(tree: lxml.html.HtmlElement) -> Iterator[lxml.html.HtmlElement]:
     """What a mail program marked as the mail that is answered; a blockquote that its writer only indented is none."""
+    quotes = {each for each in tree.iter("blockquote") if _is_quote(each)}
     for element in list(tree.iter("blockquote", "div")):
-        classes = set((element.get("class") or "").split())
-        if element.tag == "div":
-            if classes & _QUOTE_CLASSES and element.find(".//blockquote") is None:
-                yield element
-        elif (
-            element.get("type") == "cite"
-            or element.get("cite")
-            or classes
-            or _QUOTE_STYLE.search(element.get("style") or "")
+        if element in quotes or (
+            element.tag == "div"
+            and _QUOTE_CLASSES & set((element.get("class") or "").split())
+            # Where quotes are marked one by one, answers may stand between them.
+            and quotes.isdisjoint(element.iter("blockquote"))
         ):
             yield element
+
+
+def _is_quote(blockquote: lxml.html.HtmlElement) -> bool:
+    if blockquote.get("type") == "cite" or blockquote.get("cite"):
+        return True
+    line = _has_line(blockquote.get("style") or "")
+    return line if line is not None else bool((blockquote.get("class") or "").split())
+
+
+def _has_line(style: str) -> bool | None:
+    """Whether an inline style draws a line on the left, as CSS 2.1 section 8.5 has it; None when it says nothing of one.
+    "Indent more" of Gmail and Apple Mail says "border:none"."""
+    drawn: dict[str, bool] = {}
+    for declaration in style.lower().split(";"):
+        name, _, value = declaration.partition(":")
+        values = _ARGUMENTS.sub("", value.replace("!important", "")).split()
+        match name.strip():
+            case "border" | "border-left" if values:
+                drawn = {"style": not any(_NO_LINE.fullmatch(each) for each in values)}
+            case "border-style" | "border-width" if values:
+                left = values[3] if len(values) == 4 else values[1] if len(values) > 1 else values[0]
+                drawn[name.strip().removeprefix("border-")] = not _NO_LINE.fullmatch(left)
+            case "border-left-style" | "border-left-width" if values:
+                drawn[name.strip().removeprefix("border-left-")] = not _NO_LINE.fullmatch(values[0])
+    return all(drawn.values()) if drawn else None
 
 
 def _below_headers(tree: lxml.html.HtmlElement) -> Iterator[tuple[lxml.html.HtmlElement, lxml.html.HtmlElement]]:

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 
 import quotequail
 
+from triage.signature import without_signature
+
 MAX_LINES = 5_000
 _MAX_LINE = 600
 _MAX_INTRO_LINES = 4
-_MAX_SIGNATURE = 15  # lines with text
 _MAX_INTRO = 500
 
 
@@ -29,6 +30,10 @@ class Newest:
     signature: str
 
 
+_DATE_FIRST = (
+    r"(?:(?:mon|tue|wed|thu|fri|sat|sun|lun|mar|mer|jeu|ven|sam|dim|mo|di|mi|do|fr|sa|so|mi[ée]|jue|vie|s[áa]b|dom|gio)\.?,? )?"
+    r"(?:(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}\.? )?(?=\d)"
+)
 # "Le 3 mars 2025 à 10:12, Jean <jean@x.example> a écrit :", and with the writer first.
 _WROTE = re.compile(
     r"^[>\s*_]*(?:"
@@ -43,12 +48,44 @@ _WROTE = re.compile(
     r"|.*\bescribi[óo](?: el\b.*)?\s*:"
     r"|Il\b.*\bha scritto\b[^:]{0,40}:"
     r"|.*\bha scritto(?: il\b.*)?\s*:"
+    r"|(?:Quoting|Zitat von|Selon|Citation de|Citando(?: a)?|Mensaje citado por|Citazione (?:di|da))\b.{1,200}:"  # Horde
+    # Tuta: "3. März 2025, 10:12 von c@shop.example:".
+    rf"|{_DATE_FIRST}(?=.*\d{{4}})(?=.{{1,40}}\b\d{{1,2}}[:.h]\d{{2}}).{{1,60}}"
+    r" (?:by|from|von|par|de|por|da|di) <?[^\s<>@]{1,64}@[^\s<>@]{1,200}>?\s?:"
     # In any language: a time of day (no part of a network address), an address in brackets, and a colon at the end.
     r"|(?=.*(?<![\d.])\d{1,2}[:.h]\d{2}(?![\d.]))(?=.*<\s*[^<>\s]+@[^<>\s]+\s*>)\S.*:"
     r")[\s*_]*$",
     re.I,
 )
+# Zoho: "---- On Mon, 03 Mar 2025 10:12:00 +0100 Shop <c@shop.example> wrote ----"; its first word is often mistranslated.
+_WROTE_IN_DASHES = re.compile(
+    r"^[>\s*_]*-{3,}\s?[^\s-].*(?:\bwrote|\ba [ée]crit|\bschrieb|\bgeschrieben|\bescribi[óo]|\bha scritto)\s?:?\s?-{2,}[\s*_]*$",
+    re.I,
+)
+# Yahoo on a telephone: the old text follows on the line of the attribution.
+_WROTE_INLINE = re.compile(
+    r"^[\s*_]*(?:On|Le|Am|El|En|Il)\s(?P<before>[^<>]{4,300})<[^<>\s@]{1,100}@[^<>\s@]{1,200}>\)?\s?"
+    r"(?P<verb>wrote|a [ée]crit|schrieb|hat geschrieben|escribi[óo]|ha scritto)?\s?:\s*\S",
+    re.I,
+)
+_WROTE_BEFORE = re.compile(r"\bschrieb\b", re.I)
+_INLINE_OPENS = re.compile(r"^[\s*_]*(?:On|Le|Am|El|En|Il)\s\S*\s?.{0,40}\d", re.I)
+_TIME = re.compile(
+    r"(?<![\d.:])\d{1,2} ?[:h] ?\d{2}(?!\d)"
+    r"|\b(?:alle|ore|klo?|um|at|[àa]|las)\.? \d{1,2}\.\d{2}(?![\d.])"
+    r"|\b\d{1,2} ?(?:[ap]\.?m\b|uhr\b)",
+    re.I,
+)
+_ADDRESS = re.compile(r"\w@\w")
+# What a person who tells of a mail says and no mail program does.
+_TOLD = re.compile(
+    r"\bm['’]a\b|\bnous a\b|\bvo(?:tre|s)\b|\byour\b|\bwrote (?:to )?(?:me|us)\b|\bihre?\b|\b(?:mir|uns)\b"
+    r"|\b(?:me|nos) escribi|\bsus? (?:agente|compa[ñn]er|colega|emplead|servicio|tienda)|\b(?:mi|ci) ha\b|\bvostr[oaie]\b",
+    re.I,
+)
+_SPOKEN = re.compile(r"\s*[«\"„“‚']")
 _OPENS = re.compile(r"^[>\s*_]*(?:Le|On|Am|El|Il|Op|Den|Em|\d{1,4}[-/.])\s?\S*\s?.{0,40}\d")
+_DATE_OPENS = re.compile(rf"[>\s*_]*{_DATE_FIRST}", re.I)
 _DATED = re.compile(r"\d|@")
 _ORIGINAL = re.compile(
     r"^[>\s*]*(?:[-_=*]{2,}\s*)(?:message d['’]origine|message original|message initial|mail original|message transf[ée]r[ée]|"
@@ -56,15 +93,17 @@ _ORIGINAL = re.compile(
     r"urspr[üu]ngliche (?:nachricht|e-?mail|mail)|"
     r"originalnachricht|original-nachricht|weitergeleitete (?:nachricht|e-?mail)|mensaje original|mensaje reenviado|"
     r"messaggio originale|messaggio inoltrato|inoltrato da)[^-_=]{0,80}(?:[-_=*]{2,})?[\s*]*$"
-    r"|^[>\s*]*(?:d[ée]but du message (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée])|begin forwarded message|"
-    r"anfang der weitergeleiteten (?:nachricht|e-?mail)|inicio del mensaje reenviado|inizio messaggio inoltrato)\s*:?[\s*]*$",
+    r"|^[>\s*]*(?:d[ée]but du message (?:transf[ée]r[ée]|r[ée]exp[ée]di[ée]|r[ée]achemin[ée])|begin forwarded message|"
+    r"anfang der weitergeleiteten (?:nachricht|e-?mail)|(?:inicio|comienzo) del mensaje reenviado|"
+    r"inizio (?:del )?messaggio inoltrato)\s*:?[\s*]*$",
     re.I,
 )
 _HEADER = re.compile(
     r"^[>\s]*\*?_?(?:"
     r"(?P<sender>de|from|von|da|exp[ée]diteur|mittente|absender|remitente)|"
     r"(?P<moment>message du|envoy[ée](?: le)?|date|sent|gesendet(?: am)?|datum|enviado(?: el)?|enviada(?: el)?|fecha|inviato|data)|"
-    r"(?P<other>[àa]|pour|to|an|para|a|per|cc|copie(?: [àa])?|kopie|objet|sujet|subject|betreff|asunto|oggetto|reply-to|"
+    r"(?P<subject>objet|sujet|subject|betreff|asunto|oggetto)|"
+    r"(?P<other>[àa]|pour|to|an|para|a|per|cc|copie(?: [àa])?|kopie|reply-to|"
     r"r[ée]pondre [àa]|importance|priority|priorit[ée]|destinataires?|empf[äa]nger|destinatario)"
     r")\*?_?[ \u00a0\t]*:(?!//)",
     re.I,
@@ -72,28 +111,6 @@ _HEADER = re.compile(
 _RULE = re.compile(r"^[\s*>]*(?:[-_=–—]{3,}|[*]{3,})[\s*]*$")
 _QUOTED = re.compile(r"^\s?(?:>|&gt;|\|\s)(?!\s*\d+(?:[.,]\d+)?\s*(?:€|euros?\b|%))")
 _INITIALS = re.compile(r"^[A-Z]{1,3}> ?")
-_DELIMITER = re.compile(r"^\s*(?:--|—|––|__)\s*$")
-_SIGN_RULE = re.compile(r"^\s*[_*=~-]{8,}\s*$")
-_DEVICE = re.compile(
-    r"^[\s*_>-]*(?:"
-    r"envoy[ée](?:e|es|s)? (?:de|depuis|via|par|avec|[àa] partir (?:de|du)|sous|[àa] l'aide)\b.{0,90}"
-    r"|(?:t[ée]l[ée]charge[rz]|obtenez|obtenir) .{0,20}outlook .{0,60}"
-    r"|provenance\s*: courrier pour windows.{0,20}"
-    r"|sent (?:from|via|with|by|on) (?:my|the|your|an?|outlook|mail|yahoo|aol|samsung|proton|gmail|"
-    r"iphone|ipad|windows|mobile|android|spark|sparrow|blackberry|mailbird)\b.{0,90}"
-    r"|sent from (?!\w+ (?:the|a|an)\b)[\w.]+(?: [\w.]+){0,3}"
-    r"|get outlook for \w+.{0,40}|download outlook .{0,40}"
-    r"|(?:gesendet|versendet|verschickt) (?:von|mit|[üu]ber|aus)\b.{0,90}"
-    r"|von meinem .{0,60} gesendet.{0,60}|von .{0,40}(?:iphone|ipad|handy|samsung).{0,20} gesendet"
-    r"|diese nachricht wurde (?:von|mit) .{0,90} gesendet\.?"
-    r"|enviado (?:desde|con|a trav[ée]s)\b.{0,90}|obtener outlook .{0,40}"
-    r"|inviato (?:da|dal|con|tramite)\b.{0,90}|scarica outlook .{0,40}|ottieni outlook .{0,40}"
-    r"|(?:garanti )?sans virus[. ].{0,60}|virus-?free[. ].{0,60}"
-    r"|virenfrei[. ].{0,60}|libre de virus[. ].{0,60}|privo di virus[. ].{0,60}"
-    r"|l'absence de virus dans ce courrier .{0,120}"
-    r")[\s*_.]*$",
-    re.I,
-)
 
 
 def split_newest(body: str) -> Newest:
@@ -105,7 +122,7 @@ def split_newest(body: str) -> Newest:
     kept, quoted = _without_quotes(lines[:MAX_LINES])
     if not _block(kept):
         kept, quoted = lines[:MAX_LINES], []  # a mail that is all quote was sent for the sake of what it quotes
-    kept, signature = _without_signature(kept)
+    kept, signature = without_signature(kept)
     if unread:
         (quoted if quoted and not kept else kept).extend(unread)
     return Newest(_block(kept), _block(quoted), _block(signature))
@@ -116,6 +133,9 @@ def _without_quotes(lines: list[str]) -> tuple[list[str], list[str]]:
     quoted: list[str] = []
     at = 0
     while at < len(lines):
+        if _old_text_on_the_line(lines, at):
+            quoted += lines[at:]
+            break
         intro = _intro(lines, at)
         if intro is not None:
             following = _next_filled(lines, intro)
@@ -165,7 +185,7 @@ def _library_intro(lines: list[str], at: int) -> int | None:
             continue
         pieces = quotequail.quote(candidate, quote_intro_line=True)
         if len(pieces) > 1 and not pieces[0][1]:
-            return end
+            return end if _is_attribution(candidate, lines, end) else None
     return None
 
 
@@ -176,13 +196,47 @@ def _wrote(lines: list[str], at: int) -> int | None:
         line = lines[n].strip()
         if not line or len(joined) + len(line) > _MAX_INTRO:
             return None
-        if n > at and (_OPENS.match(line) or _marked(line) != _marked(lines[at])):
+        if n > at and (_OPENS.match(line) or _is_complete(line) or _marked(line) != _marked(lines[at])):
             return None  # the attribution begins further down
         joined = f"{joined} {line}".strip()
         # A date or an address: "le livreur m'a écrit :" introduces the customer's own story.
         if line.endswith((":", ":*", ":_")) and _WROTE.match(joined) and _DATED.search(joined):
+            return n + 1 if _is_attribution(joined, lines, n + 1) else None
+        if line.endswith("--") and _WROTE_IN_DASHES.match(joined) and _is_attribution(joined, lines, n + 1):
             return n + 1
     return None
+
+
+def _is_attribution(intro: str, lines: list[str], end: int) -> bool:
+    """Whether a mail program wrote `intro` above the line `end`. "Le 12 novembre, Anne m'a écrit :" tells a story unless
+    quoted lines follow."""
+    following = _next_filled(lines, end)
+    if _ADDRESS.search(intro) or (following < len(lines) and _is_quote(lines, following)):
+        return True
+    spoken = following < len(lines) and _SPOKEN.match(lines[following])
+    return bool(_TIME.search(intro)) and not spoken and not _TOLD.search(intro)
+
+
+def _old_text_on_the_line(lines: list[str], at: int) -> bool:
+    """Whether an attribution begins at `at` that the old text follows without a new line; it may be broken like others."""
+    if not _INLINE_OPENS.match(lines[at][:_MAX_INTRO]):
+        return False
+    joined = ""
+    for line in lines[at : at + _MAX_INTRO_LINES]:
+        if not line.strip():
+            return False
+        joined = f"{joined} {line[:_MAX_INTRO].strip()}".strip()[:_MAX_INTRO]
+        if line.rstrip().endswith((":", ":*", ":_")):
+            return False
+        match = _WROTE_INLINE.match(joined)
+        if match:
+            return bool((match["verb"] or _WROTE_BEFORE.search(match["before"])) and _TIME.search(match["before"]))
+    return False
+
+
+def _is_complete(line: str) -> bool:
+    """Whether a line is an attribution from its date to its colon; what stands above it is no part of it."""
+    return bool(line.endswith(":") and _DATE_OPENS.match(line) and _TIME.search(line) and _ADDRESS.search(line))
 
 
 def _marked(line: str) -> bool:
@@ -210,11 +264,14 @@ def _header_block(lines: list[str], at: int) -> int | None:
                 break
         elif count >= 3:
             break
-    if {"sender", "other"} <= seen and ("moment" in seen or count >= 4) and count >= 3:
+    # "De: Paris / Pour: Lyon / Date: 3 mars" is a journey.
+    of_a_mail = "subject" in seen or any(_ADDRESS.search(line[:_MAX_LINE]) for line in lines[at:end])
+    complete = "sender" in seen and {"subject", "other"} & seen and ("moment" in seen or count >= 4) and count >= 3
+    if complete and of_a_mail:
         return end
     following = _next_filled(lines, end)
     marked = following < len(lines) and _is_quote(lines, following)
-    return end if marked and {"sender", "moment"} <= seen else None
+    return end if marked and (complete or {"sender", "moment"} <= seen) else None
 
 
 def _is_quote(lines: list[str], n: int) -> bool:
@@ -248,26 +305,6 @@ def _is_wrapped(lines: list[str], n: int) -> bool:
     long_before = len(lines[n - 1]) > 60 and _is_quote(lines, n - 1)
     goes_on = n + 1 < len(lines) and _is_quote(lines, n + 1) and len(lines[n]) < 40
     return long_before and (goes_on or lines[n].lstrip()[:1].islower())
-
-
-def _without_signature(lines: list[str]) -> tuple[list[str], list[str]]:
-    filled = [n for n, line in enumerate(lines) if line.strip()]
-    # A signature is no longer than this, so that only the last lines can open one.
-    last = filled[-_MAX_SIGNATURE - 1 :]
-    first = max(last[0] if len(last) > _MAX_SIGNATURE else 0, filled[0] + 1 if filled else 0)
-    for n in range(first, len(lines)):
-        rest = [lines[m] for m in last if m > n]
-        short = len(rest) <= 6 and all(len(each) < 80 for each in rest)
-        if _DELIMITER.match(lines[n]) or (short and _SIGN_RULE.match(lines[n])):
-            return _without_device(lines[:n], lines[n:])
-    return _without_device(lines, [])
-
-
-def _without_device(lines: list[str], signature: list[str]) -> tuple[list[str], list[str]]:
-    """Take "Envoyé de mon iPhone" and its like off the last lines."""
-    filled = [n for n, line in enumerate(lines) if line.strip()]
-    taken = [n for n in filled[-3:] if n > filled[0] and len(lines[n]) <= _MAX_LINE and _DEVICE.match(lines[n])]
-    return [line for n, line in enumerate(lines) if n not in taken], [lines[n] for n in taken] + signature
 
 
 def _next_filled(lines: list[str], n: int) -> int:
