@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from desk.attachments import FiledAttachment, note_attachments
 from desk.conversations import append, load, open_mail
+from desk.copies import case_of_copy
 from desk.outbox import (
     Returned,
     add_participants,
@@ -58,6 +59,7 @@ class FiledMail:
     language: str
     text: str
     quoted: str
+    signature: str
     attachments: tuple[FiledAttachment, ...]
     defects: tuple[str, ...]
     sorting: Mapping[str, Any]
@@ -117,13 +119,20 @@ def file_mail(
 
     It joins a case that it names only when its sender takes part there already: merging strangers' mail would show one
     customer's words to another. A stranger, and whoever answers a case that was closed longer ago than `reopen_within`, gets
-    a case of their own that is linked with it. Bounces and automatic replies never open a case.
+    a case of their own that is linked with it. Bounces and automatic replies never open a case. Another copy of a mail that is
+    filed is kept beside it and nothing more: it is None too.
     """
     mail = session.get_one(InboundMail, mail_id)
     if mail.filed_at is not None:
         return None
     mail.filed_at, mail.quarantined_at = utc_now(), None
     mail.message_id, mail.kind = filed.message_id, filed.kind
+    session.flush()
+    known_case = case_of_copy(session, mail, silent=filed.silent or filed.kind != MailKind.PERSON)
+    if known_case is not None:
+        mail.kind, mail.conversation_id = MailKind.COPY, known_case
+        session.flush()
+        return None
     mail.sorting = dict(filed.sorting)
     mail.draft = dict(filed.draft) if filed.draft else None
     session.flush()
@@ -161,6 +170,7 @@ def file_mail(
         {
             "text": filed.text,
             "quoted": filed.quoted,
+            "signature": filed.signature,
             "subject": filed.subject,
             "from": filed.sender,
             "attachments": [each.name for each in filed.attachments],

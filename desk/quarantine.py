@@ -76,7 +76,8 @@ def read_again(session: Session, mail_id: int) -> bool:
 
 
 def open_as_case(session: Session, mail_id: int, filed: FiledMail) -> Conversation | None:
-    """Put a mail without a case into the agents' queue as `filed` says; None when somebody else was faster."""
+    """Put a mail without a case into the agents' queue as `filed` says; None when somebody else was faster. Of a mail that
+    another copy is filed of, the case is that one's, and nothing is done in it."""
     freed = session.scalar(
         update(InboundMail)
         .where(InboundMail.id == mail_id, _IN_QUARANTINE | _UNMATCHED)
@@ -85,7 +86,11 @@ def open_as_case(session: Session, mail_id: int, filed: FiledMail) -> Conversati
     )
     if freed is None:
         return None
-    return file_mail(session, mail_id, replace(filed, kind=MailKind.PERSON, silent=False))
+    opened = file_mail(session, mail_id, replace(filed, kind=MailKind.PERSON, silent=False))
+    if opened is not None:
+        return opened
+    known_case = session.get_one(InboundMail, mail_id).conversation_id
+    return session.get(Conversation, known_case) if known_case else None
 
 
 _IN_QUARANTINE: ColumnElement[bool] = InboundMail.quarantined_at.is_not(None) & InboundMail.filed_at.is_(None)

@@ -60,11 +60,13 @@ class EventKind(StrEnum):
 
 
 class MailKind(StrEnum):
-    """Who speaks in a mail: somebody, a mail server about a mail of ours, or a program that answers for somebody."""
+    """Who speaks in a mail: somebody, a mail server about a mail of ours, or a program that answers for somebody. A copy says
+    what a mail has said that came by another route; it is only kept."""
 
     PERSON = "person"
     BOUNCE = "bounce"
     AUTO_REPLY = "auto_reply"
+    COPY = "copy"
 
 
 class OutboundState(StrEnum):

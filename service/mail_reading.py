@@ -230,6 +230,7 @@ def _filed(
         language=language,
         text=read.text,
         quoted=read.quoted,
+        signature=read.signature,
         attachments=attachments,
         defects=read.defects,
         sorting=sorting,

@@ -76,8 +76,8 @@ class Bubble:
     """The author and time stand already above an earlier message."""
     buttons: tuple[str, ...] = ()
     mail: Mapping[str, Any] | None = None
-    """`subject`, `from`, `to`, `quoted`, `files`, `id` of a message that is a mail; `defects` is what was wrong with it or
-    not read; `whole_megabytes` is not 0 when only its beginning is here."""
+    """`subject`, `from`, `to`, `signature`, `quoted`, `files`, `id` of a message that is a mail; `defects` is what was wrong
+    with it or not read; `whole_megabytes` is not 0 when only its beginning is here."""
     sending: Sending | None = None
     correcting: Correcting | None = None
     link: tuple[str, str] | None = None
@@ -485,6 +485,8 @@ def _mail(words: Words, line: Line) -> dict[str, Any]:
         "subject": body.get("subject"),
         "from": body.get("from"),
         "to": body.get("to"),
+        # A mail filed before its signature was kept by itself has none.
+        "signature": body.get("signature") or "",
         "quoted": body.get("quoted") or "",
         "files": _files(words, line),
         "defects": [str(defect) for defect in body.get("defects") or ()],

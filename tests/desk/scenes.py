@@ -37,6 +37,7 @@ def filed(**changes: Any) -> desk.FiledMail:
         "language": "fr",
         "text": f"La couverture de ma commande {shop.DEMO_ORDER} est déchirée.",
         "quoted": "> Votre colis est en route",
+        "signature": "Camille Martin\n06 12 34 56 78",
         "attachments": (desk.FiledAttachment("photo.jpg", "image/jpeg", 240_000, None, "too_big"),),
         "defects": (),
         "sorting": {

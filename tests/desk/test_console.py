@@ -242,6 +242,7 @@ def test_hostile_words_stay_words(browser: Open, database: Database) -> None:
         subject=evil,
         text=evil,
         quoted=evil,
+        signature=evil,
         attachments=(desk.FiledAttachment(evil, evil, 1, None, "too_big"),),
         defects=(evil,),
         sender=f'"{evil}"@example.org',
@@ -498,6 +499,32 @@ def test_a_mail_that_could_not_leave_is_told_in_the_transcript(
     page = browser("lea").look(f"/desk/c/{case}", headers={"Accept-Language": language})
 
     assert told in page
+
+
+@pytest.mark.parametrize(("language", "told"), [("fr", "Historique cité"), ("en", "Quoted history")])
+def test_the_signature_is_folded_beside_the_quoted_history(
+    browser: Open, database: Database, language: str, told: str
+) -> None:
+    case = file_mail(database, signature="Cordialement,\nCamille Martin\n06 12 34 56 78", quoted="> Votre colis")
+
+    page = browser("lea").look(f"/desk/c/{case}", headers={"Accept-Language": language})
+
+    folded = '<details class="quoted"><summary>{}</summary><div class="text plain">{}</div></details>'
+    assert folded.format("Signature", "Cordialement,\nCamille Martin\n06 12 34 56 78") in page
+    assert folded.format(told, "&gt; Votre colis") in page
+
+
+def test_a_mail_filed_without_its_signature_is_shown(browser: Open, database: Database) -> None:
+    case = file_mail(database)
+    with database.begin() as session:
+        message = next(each for each in desk.events_after(session, case) if each.kind == EventKind.MESSAGE)
+        message.body = {name: value for name, value in message.body.items() if name != "signature"}
+
+    page = browser("lea").look(f"/desk/c/{case}")
+
+    assert "est déchirée" in page
+    assert "Historique cité" in page
+    assert "<summary>Signature</summary>" not in page
 
 
 def test_a_mail_that_could_not_be_sorted_is_shown_listed_and_answered(browser: Open, database: Database) -> None:

@@ -92,6 +92,7 @@ def test_a_mails_motive_is_corrected_as_triage_had_read_it(browser: Open, databa
     assert row.subject == "Livre abîmé"
     assert "déchirée" in row.text
     assert "Votre colis est en route" not in row.text, "quoted history is nobody's training text"
+    assert "06 12 34 56 78" not in row.text, "nor is a signature"
 
 
 def test_a_chat_messages_motive_is_corrected_against_what_the_models_read(
