@@ -59,8 +59,8 @@ def forget() -> Events:
 class _Form(Action):  # type: ignore[misc]
     """Reads one answer. `own` intents belong to the form; `near` ones do when they bring a number or a proof.
 
-    `does` are the FAQ entries that tell how to do what the form does. Any other one that surely answers the message which opens
-    the form is said first: "how long do I have to return it?" is a question, and perhaps the beginning of a return.
+    `does` are the FAQ entries that tell how to do what the form does. Any other one that surely answers a message of the form's
+    own intents is said first: "how long do I have to return it?" is a question, and perhaps the beginning of a return.
     """
 
     form: ClassVar[str]
@@ -85,8 +85,7 @@ class _Form(Action):  # type: ignore[misc]
             return []
         else:
             slots = {slot: turn.slots.get(slot) for slot in FORM_SLOTS}
-        if starting and turn.order_number is None:
-            self._answer_first(turn, dispatcher)
+        answered = self._answer_first(turn, dispatcher) if starting or turn.intent in self.own else False
         before = dict(slots)
         parting = self._stopped(turn) if not starting else None
         parting = parting or self.advance(turn, slots)
@@ -95,14 +94,18 @@ class _Form(Action):  # type: ignore[misc]
             return [SlotSet("requested_slot", None), *forget()]
         if starting or slots[PROOF_REFUSED] or any(slots[slot] != before[slot] for slot in (*ASKED, GIVEN_CONTACT)):
             slots[MISSED] = None
-        else:
+        elif not answered:
             slots[MISSED] = int(before[MISSED] or 0) + 1
         return [SlotSet(slot, value) for slot, value in slots.items()]
 
-    def _answer_first(self, turn: Turn, dispatcher: CollectingDispatcher) -> None:
+    def _answer_first(self, turn: Turn, dispatcher: CollectingDispatcher) -> bool:
+        if turn.order_number or turn.contact or self.picks_something(turn):
+            return False
         hit, _ = search_faq(self.world, turn)
-        if hit is not None and hit.slug not in self.does:
-            dispatcher.utter_message(json_message=faq_answer(hit))
+        if hit is None or hit.slug in self.does:
+            return False
+        dispatcher.utter_message(json_message=faq_answer(hit))
+        return True
 
     def advance(self, turn: Turn, slots: dict[str, Any]) -> Parting | None:
         """Take what the turn gives into `slots`; Parting when the form ends here."""

@@ -396,6 +396,8 @@ def test_courtesies_and_chatter_do_not_lose_the_form(shopper: Shopper) -> None:
 def test_a_question_that_also_opens_a_form_is_answered_first(shopper: Shopper) -> None:
     assert "**2 à 4**" in shopper.say("quel est le délai pour renvoyer un livre ?")
     assert shopper.kinds == ("faq_answer", "ask_order_number")
+    shopper.say("et le délai pour renvoyer un disque ?")
+    assert shopper.kinds == ("faq_answer", "ask_order_number")
     shopper.say("104233")
     assert shopper.kinds == ("ask_order_proof",)
 
