@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
+import structlog
 from rasa_sdk import Action
 from rasa_sdk.events import ActiveLoop, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
@@ -31,6 +32,8 @@ from bot.identify import (
 )
 from bot.replies import Reply, payload
 from bot.turn import Tracker, Turn, read_turn
+
+log = structlog.get_logger()
 
 Events = list[dict[str, Any]]
 
@@ -85,23 +88,29 @@ class _Form(Action):  # type: ignore[misc]
             return []
         else:
             slots = {slot: turn.slots.get(slot) for slot in FORM_SLOTS}
-        answered = self._answer_first(turn, dispatcher) if starting or turn.intent in self.own else False
         before = dict(slots)
         parting = self._stopped(turn) if not starting else None
         parting = parting or self.advance(turn, slots)
+        told_something = any(slots[slot] != before[slot] for slot in (*ASKED, GIVEN_CONTACT))
+        answered = (starting or not told_something) and self._answer_first(turn, dispatcher)
         if parting is not None:
             dispatcher.utter_message(json_message=parting.words)
             return [SlotSet("requested_slot", None), *forget()]
-        if starting or slots[PROOF_REFUSED] or any(slots[slot] != before[slot] for slot in (*ASKED, GIVEN_CONTACT)):
+        if starting or slots[PROOF_REFUSED] or told_something:
             slots[MISSED] = None
         elif not answered:
             slots[MISSED] = int(before[MISSED] or 0) + 1
         return [SlotSet(slot, value) for slot, value in slots.items()]
 
     def _answer_first(self, turn: Turn, dispatcher: CollectingDispatcher) -> bool:
-        if turn.order_number or turn.contact or self.picks_something(turn):
+        confirming = turn.opened_form is None and turn.requested_slot == RETURN_CONFIRMED
+        if turn.intent not in self.own or confirming or turn.order_number or turn.contact:
             return False
-        hit, _ = search_faq(self.world, turn)
+        try:
+            hit, _ = search_faq(self.world, turn)
+        except Exception:
+            log.exception("the FAQ cannot be asked; the form goes on without it")
+            return False
         if hit is None or hit.slug in self.does:
             return False
         dispatcher.utter_message(json_message=faq_answer(hit))

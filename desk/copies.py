@@ -45,12 +45,13 @@ def sent_content(raw: bytes) -> SentContent:
     return SentContent(headers, lines[found.end() :].rstrip(b"\n"))
 
 
-def case_of_copy(session: Session, mail: InboundMail, *, silent: bool) -> str | None:
+def case_of_copy(session: Session, mail: InboundMail, *, silent: bool, forged: bool) -> str | None:
     """The case of a filed mail that `mail`, whose Message-ID is known, is another copy of; None when there is none.
 
     Until the caller's transaction ends nobody else files a mail of this id. A mail that is not `silent` has no copy among
-    those that were put before nobody: a copy by way of a mailing list must not hide the one that somebody should read. Of a
-    mail that was too big to be taken in nobody knows whether the rest is the same.
+    those that were put before nobody: a copy by way of a mailing list must not hide the one that somebody should read. Nor
+    has one that is not `forged` among those that seemed to be, as what a forwarder passes on does. Of a mail that was too
+    big to be taken in nobody knows whether the rest is the same.
     """
     if mail.whole_bytes is not None or mail.message_id is None:
         return None
@@ -71,7 +72,8 @@ def case_of_copy(session: Session, mail: InboundMail, *, silent: bool) -> str | 
     content = sent_content(mail.raw) if candidates else None
     for mail_id, conversation_id, kind, sorting in candidates:
         unseen = kind != MailKind.PERSON or (sorting or {}).get("action") == "ignore"
-        if unseen and not silent:
+        seemed_forged = ((sorting or {}).get("sender") or {}).get("standing") == "failed"
+        if (unseen and not silent) or (seemed_forged and not forged):
             continue
         raw = session.scalar(select(InboundMail.raw).where(InboundMail.id == mail_id))
         if raw is not None and sent_content(raw) == content:

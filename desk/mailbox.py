@@ -120,7 +120,7 @@ def file_mail(
     It joins a case that it names only when its sender takes part there already: merging strangers' mail would show one
     customer's words to another. A stranger, and whoever answers a case that was closed longer ago than `reopen_within`, gets
     a case of their own that is linked with it. Bounces and automatic replies never open a case. Another copy of a mail that is
-    filed is kept beside it and nothing more: it is None too.
+    filed is kept beside it and nothing more, unless it names a case that the first did not find: it is None too.
     """
     mail = session.get_one(InboundMail, mail_id)
     if mail.filed_at is not None:
@@ -128,8 +128,11 @@ def file_mail(
     mail.filed_at, mail.quarantined_at = utc_now(), None
     mail.message_id, mail.kind = filed.message_id, filed.kind
     session.flush()
-    known_case = case_of_copy(session, mail, silent=filed.silent or filed.kind != MailKind.PERSON)
-    if known_case is not None:
+    named = list(_named_cases(session, filed))
+    joined = [] if filed.forged else [each for each in named if takes_part(session, each.id, filed.speakers)]
+    silent = filed.silent or filed.kind != MailKind.PERSON
+    known_case = case_of_copy(session, mail, silent=silent, forged=filed.forged)
+    if known_case is not None and (not joined or known_case in {each.id for each in joined}):
         mail.kind, mail.conversation_id = MailKind.COPY, known_case
         session.flush()
         return None
@@ -138,8 +141,6 @@ def file_mail(
     session.flush()
     if filed.kind == MailKind.BOUNCE:
         return _file_bounce(session, mail, filed)
-    named = list(_named_cases(session, filed))
-    joined = [] if filed.forged else [each for each in named if takes_part(session, each.id, filed.speakers)]
     conversation = next((each for each in joined if not _is_over(each, reopen_within)), None)
     if filed.kind == MailKind.AUTO_REPLY:
         conversation = conversation or next(iter(joined), None)

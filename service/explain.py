@@ -277,10 +277,9 @@ def _chat_reasons(
     reasons.append(_intent_reason(learned.chat, reading, intent))
     if intent == TALK_TO_HUMAN:
         return "hand_over", (*reasons, "An adviser takes over.")
-    if intent in ORDER_JOURNEY | RETURN_JOURNEY and not reading.order_numbers:
-        does = ReadTrackingAnswer.does if intent in ORDER_JOURNEY else ReadReturnAnswer.does
-        if opinion.answered and opinion.candidates[0].name not in does:
-            reasons.append(f"{_faq_reason(learned.faq_threshold, opinion)} It says this entry first.")
+    form = next((form for form in (ReadTrackingAnswer, ReadReturnAnswer) if intent in form.own), None)
+    if form is not None and opinion.answered and not reading.entities and opinion.candidates[0].name not in form.does:
+        reasons.append(f"{_faq_reason(learned.faq_threshold, opinion)} It says this entry first.")
     if intent in ORDER_JOURNEY:
         reasons.append(
             "It asks for the order number and for a proof of identity: order data is never given without one."

@@ -19,7 +19,7 @@ _WORD = re.compile(
 _GAP = re.compile(r"(\?=)\s+(?==\?[^?\s]+\?[BbQq]\?)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
-_BARE_ID = re.compile(r"[^<>\s,;]+@[^<>\s,;]+")
+_BARE_ID = re.compile(r"(?<![^<>\s,;])[^<>\s,;@]+@[^<>\s,;]+")
 _ADDRESS = re.compile(r"(?<![^\s<>@\",;:()\[\]])[^\s<>@\",;:()\[\]]{1,128}@[^\s<>@\",;:()]{1,255}")
 MAX_VALUE = 20_000
 MAX_ID = 400

@@ -121,7 +121,6 @@ _BOUNCE_NAMES = {"daemon_sender", "report", "failed_recipients", "bounce_subject
 _AUTO_REPLY_NAMES = {"auto_submitted", "automatic_header", "auto_reply_subject"}
 _SECONDING = {
     "null_sender", "daemon_sender", "auto_submitted", "report", "precedence", "failed_recipients", "automatic_header",
-    "answer_suppressed",
 }  # fmt: skip
 _DAEMON = re.compile(
     r"^(?:mailer[-_]?daemon|daemon|post_?master|mail-?daemon|mdaemon|mmdf|maildaemon|double-bounce|bounces?|"
@@ -131,8 +130,8 @@ _DAEMON_NAME = re.compile(
     r"mail(?:er)?[- ]?(?:delivery )?(?:daemon|(?:sub)?system)|postmaster|mail administrator|delivery notification", re.I
 )
 _NO_REPLY = re.compile(
-    r"(?:no|not|donot|dont|ne?pas|pasde|non|sin|keine?|nicht)"
-    r"(?:reply|respon|answer|repond|antwort|rispond|contest)"
+    r"(?:no|not|donot|dont|ne?pas|pasde|sans|non|senza|sin|keine?|nicht|ohne)"
+    r"(?:reply|respon|respuest|answer|repond|repons|antwort|rispond|rispost|contest)"
 )
 _BETWEEN_WORDS = re.compile(r"[-_.+\d]+")
 _COMMENT = re.compile(r"\([^()]*\)")
@@ -245,7 +244,7 @@ def _subject(mail: Mail, beside: Sequence[Reason]) -> Iterator[Reason]:
     """Rule 9, the last resort; never the body. A subject that people write too is a machine's `beside` another sign of one."""
     sign = read_subject(mail.subject)
     if sign is not None:
-        seconded = any(reason.name in _SECONDING for reason in beside)
+        seconded = any(reason.name in _SECONDING and reason.strength == "machine" for reason in beside)
         machine = sign.kind != "automatic_subject" and (sign.plain or seconded)
         yield Reason(sign.kind, "machine" if machine else "withhold", mail.subject[:80])
 

@@ -79,11 +79,10 @@ _TIME = re.compile(
 _ADDRESS = re.compile(r"\w@\w")
 # What a person who tells of a mail says and no mail program does.
 _TOLD = re.compile(
-    r"\bm['’]a\b|\bnous a\b|\bvo(?:tre|s)\b|\byour\b|\bwrote (?:to )?(?:me|us)\b|\bihre?\b|\b(?:mir|uns)\b"
-    r"|\b(?:me|nos) escribi|\bsus? (?:agente|compa[ñn]er|colega|emplead|servicio|tienda)|\b(?:mi|ci) ha\b|\bvostr[oaie]\b",
+    r"\bm['’]a\b|\bnous a\b|\bwrote (?:to )?(?:me|us)\b|\b(?:mir|uns)\b|\b(?:me|nos) escribi|\b(?:mi|ci) ha\b",
     re.I,
 )
-_SPOKEN = re.compile(r"\s*[«\"„“‚']")
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}\b")
 _OPENS = re.compile(r"^[>\s*_]*(?:Le|On|Am|El|Il|Op|Den|Em|\d{1,4}[-/.])\s?\S*\s?.{0,40}\d")
 _DATE_OPENS = re.compile(rf"[>\s*_]*{_DATE_FIRST}", re.I)
 _DATED = re.compile(r"\d|@")
@@ -208,13 +207,12 @@ def _wrote(lines: list[str], at: int) -> int | None:
 
 
 def _is_attribution(intro: str, lines: list[str], end: int) -> bool:
-    """Whether a mail program wrote `intro` above the line `end`. "Le 12 novembre, Anne m'a écrit :" tells a story unless
-    quoted lines follow."""
+    """Whether a mail program wrote `intro` above the line `end`. "Le 12 novembre à 10 h, Anne a écrit :" tells a story
+    unless quoted lines follow: programs state the year too."""
     following = _next_filled(lines, end)
     if _ADDRESS.search(intro) or (following < len(lines) and _is_quote(lines, following)):
         return True
-    spoken = following < len(lines) and _SPOKEN.match(lines[following])
-    return bool(_TIME.search(intro)) and not spoken and not _TOLD.search(intro)
+    return bool(_TIME.search(intro) and _YEAR.search(intro)) and not _TOLD.search(intro)
 
 
 def _old_text_on_the_line(lines: list[str], at: int) -> bool:
@@ -265,7 +263,7 @@ def _header_block(lines: list[str], at: int) -> int | None:
         elif count >= 3:
             break
     # "De: Paris / Pour: Lyon / Date: 3 mars" is a journey.
-    of_a_mail = "subject" in seen or any(_ADDRESS.search(line[:_MAX_LINE]) for line in lines[at:end])
+    of_a_mail = any(_ADDRESS.search(line[:_MAX_LINE]) or _TIME.search(line[:_MAX_LINE]) for line in lines[at:end])
     complete = "sender" in seen and {"subject", "other"} & seen and ("moment" in seen or count >= 4) and count >= 3
     if complete and of_a_mail:
         return end

@@ -39,6 +39,12 @@ _REQUEST = re.compile(
     r"|\b(?i:annul|commande|rembours|livr(?:er|ez|aison)|re[çc]u[es]?\b|storn|bestell|liefer|erstatt|r[üu]ck(?:send|erstatt)|"
     r"cancel|refund|deliver|reembols|devol|devuelv|env[íi][aoe]|annull|rimbors|spedi|consegn)",
 )
+# "Nouvelle adresse", "meine neue Nummer:": what stands below is what it announces.
+_ANNOUNCES = re.compile(
+    r":\s*$|^\W*(?:\w+\W+){0,5}(?:adress\w*|address|direcci[óo]n|indirizzo|coordonn[ée]es|lieferadresse|lieferanschrift|iban|"
+    r"num[ée]ro|number|nummer|n[úu]mero)(?:\W+\w+){0,3}\W*$",
+    re.I,
+)
 _STATEMENT = re.compile(
     r"\b(?:is|are|was|were|has|have|had|does|did|not|est|sont|[ée]tait|ont|ne|pas|plus|ist|sind|war|waren|hat|habe|haben|wurde|"
     r"nicht|keine?|es|est[áa]n?|fue|ha|han|no|[èe]|era|hanno|non)\b"
@@ -120,6 +126,9 @@ def without_signature(lines: list[str]) -> tuple[list[str], list[str]]:
     first = max(last[0] if len(last) > _MAX_SIGNATURE else 0, filled[0] + 1 if filled else 0)
     for n in range(first, len(lines)):
         rest = [lines[m] for m in last if m > n]
+        above = next((lines[m] for m in reversed(filled) if m < n), "")
+        if _ANNOUNCES.search(above[:_MAX_LINE]) and not _CLOSING.match(above[:_MAX_LINE]):
+            continue
         delimited = _DELIMITER.match(lines[n]) and (lines[n].strip() == "--" or not _is_request(rest))
         if delimited or (_SIGN_RULE.match(lines[n]) and _looks_signed(rest, lines[last[0] : n])):
             return _without_device(lines[:n], lines[n:])

@@ -18,7 +18,7 @@ _END = r"\s*(?::|\]|\[|\(|–|-|$|(?=re\s*:))"
 _AUTO_REPLY = re.compile(
     r"^\W*(?:"
     r"auto(?:matic(?:ally generated)?|mated)?[- ]?(?:reply|response|answer|respon[ds]er)|autoreply|"
-    r"out[- ]of[- ](?:the[- ])?office(?: auto-?reply)?|ooo|vacation(?: (?:reply|message))?|"
+    r"out[- ]of[- ](?:the[- ])?office(?: auto-?reply)?|vacation (?:reply|message)|"
     r"r[ée]ponse auto(?:matique)?(?: d['’]absence)?|(?:notification|message) d['’]absence|absente? du bureau|"
     r"absence du bureau|message automatique|"
     r"automatische (?:antwort|nachricht)|abwesenheits(?:notiz|nachricht|meldung|assistent)|"
@@ -29,7 +29,7 @@ _AUTO_REPLY = re.compile(
     re.I,
 )
 _PERHAPS_AUTO_REPLY = re.compile(
-    rf"^\W*(?:absence|absente?|en cong[ée]s?|abwesenheit|abwesend|ausente|ausencia|assente|assenza|"
+    rf"^\W*(?:ooo|vacation|absence|absente?|en cong[ée]s?|abwesenheit|abwesend|ausente|ausencia|assente|assenza|"
     rf"read|lu|gelesen|le[íi]do|letto|not read|non lu|ungelesen|no le[íi]do|non letto){_END}",
     re.I,
 )
@@ -39,10 +39,11 @@ _BOUNCE = re.compile(
     r"(?:mail|message|e-?mail) (?:delivery (?:failed|failure|status|system|notification)|could not be deliver)|"
     r"mailsystem|returned mail:|returned mail\b.*(?:see transcript|user unknown|unknown)|"
     r"delivery (?:status )?notification|failure notice|(?:mail|message) undeliverable|"
-    r"(?:notification|avis) de non[- ]remise|message non (?:d[ée]livr[ée]|distribu(?:[ée]|able)|remis)|"
+    r"notification de non[- ]remise|(?:avis|notification) de non[- ]remise d['’]un (?:message|mail|courriel)|"
+    r"message non (?:d[ée]livr[ée]|distribu[ée]|remis)|"
     r"[ée]chec (?:de (?:la )?)?remise (?:du|d['’]un) message|"
     r"unzustellbare? (?:nachricht|e-?mail)|"
-    r"mensaje no entregado|messaggio non recapitato|notifica di mancato recapito|"
+    r"mensaje no entregado|messaggio non recapitato|"
     r"complaint about message from \d|(?:considered )?unsolicited bulk email|banned contents from you|"
     r"virus (?:in mail )?from you"
     r")",
@@ -50,7 +51,8 @@ _BOUNCE = re.compile(
 )
 _PERHAPS_BOUNCE = re.compile(
     r"^\W*(?:(?:mail|message|e-?mail) (?:delivery (?:problem|error)|not deliver)|mail (?:system )?(?:error|failure)|"
-    r"returned (?:mail|message)\b|delivery has failed|failed mail|zustellung fehlgeschlagen)",
+    r"returned (?:mail|message)\b|delivery has failed|failed mail|zustellung fehlgeschlagen|"
+    r"avis de non[- ]remise|notifica di mancato recapito|message non distribuable)",
     re.I,
 )
 # Said of mails and of parcels, and by people: enough to stay silent.

@@ -121,6 +121,17 @@ def test_a_form_opens_without_an_answer_where_it_is_one_itself_or_the_order_is_n
     assert said == []
 
 
+def test_a_form_needs_no_faq(world: TestWorld) -> None:
+    class Broken(Faq):
+        def search(self, text: str, language: str, k: int = 3) -> Found:
+            raise RuntimeError("no index")
+
+    world.faq = Broken()
+    said, slots = _run(world, _call("validate_order_form", "où en est ma commande ?", opens="order_form"))
+    assert said == []
+    assert slots["order_number"] is None
+
+
 def test_the_entries_that_a_form_stands_for_are_in_the_faq() -> None:
     slugs = {slug for _, slug in load_content(ROOT / "faq_kb" / "content").entries}
     assert ReadTrackingAnswer.does | ReadReturnAnswer.does <= slugs

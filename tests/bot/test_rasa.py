@@ -326,6 +326,13 @@ def test_an_order_on_its_way_or_cancelled_is_not_returned(shopper: Shopper) -> N
     assert shopper.kinds == ("return_refused_cancelled",)
 
 
+def test_at_the_confirmation_nothing_is_put_to_the_faq(shopper: Shopper) -> None:
+    shopper.say(f"je veux renvoyer un article de la commande 104000, {shop.DEMO_EMAIL}")
+    shopper.say("le t-shirt")
+    shopper.say("je veux le renvoyer, quel délai")
+    assert shopper.kinds == ("ask_return_confirmation_again",)
+
+
 def test_the_order_just_discussed_is_the_one_returned(shopper: Shopper) -> None:
     shopper.say(f"où en est ma commande 104000, {shop.DEMO_EMAIL}")
     shopper.say("je veux renvoyer un livre")

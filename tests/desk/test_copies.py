@@ -180,6 +180,29 @@ def test_a_copy_that_a_mailing_list_sent_does_not_hide_the_one_for_somebody(data
     assert file(database, take(database, b"List-Id: <again.shop.example>\r\n" + SENT), silent=True) is None
 
 
+def test_a_copy_that_a_forwarder_broke_does_not_keep_the_genuine_one_from_its_case(database: Database) -> None:
+    base = file(database, take(database, b"Subject: first\n\nBonjour"), message_id="<first@example.org>")
+    forwarded, direct = (take(database, raw) for raw in reversed(COPIES))
+    strange = file(
+        database,
+        forwarded,
+        forged=True,
+        addressed=(base,),
+        sorting={"sender": {"standing": "failed", "why": "dmarc=fail"}},
+    )
+
+    assert strange not in (None, base)
+    assert file(database, direct, addressed=(base,)) == base
+
+
+def test_a_copy_that_names_another_case_joins_it(database: Database) -> None:
+    base = file(database, take(database, b"Subject: first\n\nBonjour"), message_id="<first@example.org>")
+    without_token, with_token = (take(database, raw) for raw in COPIES)
+
+    assert file(database, without_token) != base
+    assert file(database, with_token, addressed=(base,)) == base
+
+
 def test_of_a_mail_too_big_to_take_in_nobody_knows_whether_it_is_a_copy(database: Database) -> None:
     for raw in COPIES:
         assert file(database, take(database, raw, whole_bytes=10**9)) is not None

@@ -253,3 +253,37 @@ def test_time_is_linear_in_a_hostile_body(piece: str, end: str) -> None:
     ):
         split_newest(body)
     assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    "quote",
+    [
+        "Le 03/03/2025 à 10:12, Votre Boutique a écrit :\nVotre colis part demain.",
+        "On Mon, 3 Mar 2025 at 10:12, Your Shop wrote:\nYour parcel leaves tomorrow.",
+        "Am Mo., 3. März 2025 um 10:12 Uhr schrieb Ihr Kundenservice:\nIhr Paket geht morgen ab.",
+        "El 3/3/2025 a las 10:12, Su tienda escribió:\nSu paquete sale mañana.",
+        "Il 03/03/2025 10:12, Vostro Negozio ha scritto:\nIl pacco parte domani.",
+    ],
+)
+def test_a_shop_called_yours_is_still_quoted(quote: str) -> None:
+    assert split_newest(f"Merci.\n\n{quote}").text == "Merci."
+
+
+@pytest.mark.parametrize(
+    "story",
+    [
+        "Le 3 mars à 10h12, le livreur a écrit :\nDestinataire absent. Or j'étais là !",
+        "On Monday at 10:12 the courier wrote:\nNobody home. I was there!",
+        "Am 3. März um 10:12 schrieb DHL:\nZustellung erfolgt. Ich habe nichts bekommen!",
+        "El 3 de marzo a las 10:12 el repartidor escribió:\nAusente. ¡Estaba en casa!",
+        "Il 3 marzo alle 10:12 il corriere ha scritto:\nAssente. Ero a casa!",
+        "From: Mary\nTo: John\nDate: 24 December\nSubject: happy birthday\nPlease send it on time, order 104233.",
+        "Von: Oma\nAn: Lisa\nDatum: 24.12.\nBetreff: Geburtstag\nBitte pünktlich schicken.",
+        "Nouvelle adresse\n----------\nJean Martin\n12 rue des Lilas\n69003 Lyon",
+        "meine neue Nummer:\n________\n+49 170 1234567",
+        "Folgende Artikel fehlen:\n--\nTasse blau\nTeller weiß",
+        "Please deliver here instead:\n\n--\n14 High Street",
+    ],
+)
+def test_what_only_looks_like_a_programs_line_is_the_customers(story: str) -> None:
+    assert split_newest(f"Bonjour,\n{story}").text == f"Bonjour,\n{story}"

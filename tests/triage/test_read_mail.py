@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tests.triage.reader import mail
 from triage import Mail, read_mail
+from triage.headers import message_ids
 
 MIXED = b"""From: =?utf-8?B?SmVhbm5lIEzDqW9u?= <Jeanne@Client.example>\r
 To: Librairie <contact@shop.example>, b@shop.example\r
@@ -85,6 +86,16 @@ def test_an_id_longer_than_any_is_known_by_a_digest_and_an_address_longer_than_a
     assert len(read.message_id) < 100
     assert (read.from_address, len(read.envelope_from or "")) == ("", 320)
     assert "no sender" in read.defects
+
+
+def test_ids_without_brackets_are_read() -> None:
+    assert message_ids("a@b.example, c@d.example") == ("<a@b.example>", "<c@d.example>")
+
+
+@pytest.mark.timeout(60)  # the square of the length took minutes
+@pytest.mark.parametrize("noise", ["-", "a@", "@", "a ", "<a"])
+def test_noise_among_ids_is_passed_over(noise: str) -> None:
+    assert len(message_ids(noise * 200_000)) <= 1
 
 
 def test_a_missing_message_id_is_made_from_the_content() -> None:
