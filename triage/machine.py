@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from triage.headers import addresses
 from triage.mime import HEADERS_CUT
 from triage.parse import MORE_HEADERS, Mail
 from triage.subjects import read_subject
@@ -230,8 +231,11 @@ def _sender_is_nobody(mail: Mail, ours: OurSide) -> Iterator[Reason]:
         yield Reason("no_reply_sender", "withhold", sender)
     if ours.owns(sender):
         yield Reason("own_address", "withhold", sender)
-    if mail.reply_to and ours.owns(mail.reply_to):
-        yield Reason("answer_to_ourselves", "withhold", mail.reply_to)
+    to_us = next(
+        (each.address for each in addresses(mail.headers.get("reply-to", ())) if ours.owns(each.address)), None
+    )
+    if to_us is not None:
+        yield Reason("answer_to_ourselves", "withhold", to_us)
 
 
 def _not_addressed_to_us(mail: Mail, ours: OurSide) -> Iterator[Reason]:

@@ -152,6 +152,7 @@ def test_going_round_in_a_loop_is_machine_mail() -> None:
         ),
         ({"from": "contact@librairie-tournesol.example"}, "own_address"),
         ({"reply_to": "contact@librairie-tournesol.example"}, "answer_to_ourselves"),
+        ({"reply_to": "me@home.example, contact@librairie-tournesol.example"}, "answer_to_ourselves"),
         ({"to": "somebody@else.example"}, "not_addressed_to_us"),
         ({"authentication_results": "mx.librairie-tournesol.example; dmarc=fail header.from=client.example"}, "dmarc_failed"),
         ({"subject": "Re: Réponse automatique : votre demande"}, "automatic_subject"),
