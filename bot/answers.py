@@ -8,7 +8,7 @@ from rasa_sdk import Action
 from rasa_sdk.executor import CollectingDispatcher
 
 from bot.doors import World
-from bot.faq import faq_answer, search_faq
+from bot.faq import faq_answer, search_faq, sure_entry
 from bot.forms import Events, leave_form
 from bot.replies import HANDED_OVER, Reply, payload
 from bot.turn import Tracker, Turn, read_turn
@@ -58,7 +58,7 @@ class AnswerOutsider(Action):  # type: ignore[misc]
         return "action_answer_outsider"
 
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
-        hit, _ = search_faq(self.world, read_turn(tracker))
+        hit = sure_entry(self.world, read_turn(tracker))
         if hit is not None:
             dispatcher.utter_message(json_message=faq_answer(hit))
             return leave_form()

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import structlog
 from rasa_sdk import Action
 from rasa_sdk.events import ActiveLoop, SlotSet
 from rasa_sdk.executor import CollectingDispatcher
@@ -17,7 +16,7 @@ from rasa_sdk.executor import CollectingDispatcher
 import shop
 from bot.choose import choose_item, is_mostly_about
 from bot.doors import World
-from bot.faq import faq_answer, search_faq
+from bot.faq import faq_answer, sure_entry
 from bot.identify import (
     GIVEN_CONTACT,
     LAST_ORDER,
@@ -32,8 +31,6 @@ from bot.identify import (
 )
 from bot.replies import Reply, payload
 from bot.turn import Tracker, Turn, read_turn
-
-log = structlog.get_logger()
 
 Events = list[dict[str, Any]]
 
@@ -106,11 +103,7 @@ class _Form(Action):  # type: ignore[misc]
         confirming = turn.opened_form is None and turn.requested_slot == RETURN_CONFIRMED
         if turn.intent not in self.own or confirming or turn.order_number or turn.contact:
             return False
-        try:
-            hit, _ = search_faq(self.world, turn)
-        except Exception:
-            log.exception("the FAQ cannot be asked; the form goes on without it")
-            return False
+        hit = sure_entry(self.world, turn)
         if hit is None or hit.slug in self.does:
             return False
         dispatcher.utter_message(json_message=faq_answer(hit))

@@ -121,7 +121,7 @@ def test_a_form_opens_without_an_answer_where_it_is_one_itself_or_the_order_is_n
     assert said == []
 
 
-def test_a_form_needs_no_faq(world: TestWorld) -> None:
+def test_forms_and_chatter_need_no_faq(world: TestWorld) -> None:
     class Broken(Faq):
         def search(self, text: str, language: str, k: int = 3) -> Found:
             raise RuntimeError("no index")
@@ -130,6 +130,8 @@ def test_a_form_needs_no_faq(world: TestWorld) -> None:
     said, slots = _run(world, _call("validate_order_form", "où en est ma commande ?", opens="order_form"))
     assert said == []
     assert slots["order_number"] is None
+    [said], _ = _run(world, _call("action_answer_outsider", "quelle est la capitale ?"))
+    assert said["response"] == "out_of_scope"
 
 
 def test_the_entries_that_a_form_stands_for_are_in_the_faq() -> None:
