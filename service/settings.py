@@ -289,6 +289,11 @@ class Settings(BaseSettings):
         return ROOT / "bot" / "models"
 
     @property
+    def vectors_dir(self) -> Path:
+        """Where a slow encoder keeps the vectors of training text."""
+        return self.artifacts_dir / "vectors"
+
+    @property
     def drop_dir(self) -> Path:
         """The folder whose mail (.eml, mbox, Maildir) is taken in."""
         return self.data_dir / "mail" / "drop"

@@ -202,7 +202,8 @@ def _train_chain(
     settings: Settings, accepted: Sequence[Correction], chain: Sequence[str], only: str | None, steps: queue.Queue[Step]
 ) -> list[str]:
     """Train the models of one chain in their order; what was done with each, a line each. `steps` is told on the way."""
-    tasks = _tasks(settings, TrainingText(settings.content_dir, accepted), models.load_encoder(settings.encoder))
+    encoder = models.load_encoder(settings.encoder, settings.vectors_dir)
+    tasks = _tasks(settings, TrainingText(settings.content_dir, accepted), encoder)
     lines = []
     for name in chain:
         if only in (None, name):

@@ -24,7 +24,7 @@ UNANSWERED = frozenset({Reply.SUGGESTIONS.value, Reply.UNKNOWN.value, Reply.NO_A
 
 
 def open_encoder(settings: Settings) -> Encoder:
-    return models.load_encoder(settings.encoder)
+    return models.load_encoder(settings.encoder, settings.vectors_dir)
 
 
 def open_understanding(settings: Settings, encoder: Encoder) -> Understanding:
