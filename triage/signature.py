@@ -53,7 +53,7 @@ _STATEMENT = re.compile(
 _DISCLAIMER = re.compile(r"confidenti|vertraulich|confidencial|riservat", re.I)
 _SENT_WITH = re.compile(
     r"^[\s*_>-]*(?:(?:"
-    r"envoy[ée](?:e|es|s)? (?:(?P<par>par)\b|de(?:puis)?\b|d['’]|via\b|avec\b|[àa] partir (?:de|du)\b|sous\b|"
+    r"envoy[ée](?:e|es|s)? (?:(?P<par>par)\b|de(?:puis)?\b|d['’]|via\b|avec\b|[àa] partir (?:de\b|du\b|d['’])|sous\b|"
     r"[àa] l['’]aide (?:de|du|d['’]))"
     r"|sent (?:from|via|with|on|(?P<by>by))\b"
     r"|(?:gesendet|versendet|verschickt) (?:von|mit|[üu]ber|aus)\b"
@@ -85,7 +85,7 @@ _HARDWARE = re.compile(
 # A carrier, a town and a given name too, so that nothing else may stand there.
 _ONLY_A_PROVIDER = re.compile(
     r"\s*(?:ma? |mon |my )?(?:orange|free|sfr|bouygues(?: telecom)?|numericable|libero|virgilio|alice|tiscali|fastweb|telekom|"
-    r"vodafone|movistar|spike|nine|missive|newton|superhuman|canary|edison)\s*$",
+    r"vodafone|movistar|spike|nine|missive|newton|superhuman|canary|edison|unterwegs)\s*$",
     re.I,
 )
 _OF_A_PARCEL = re.compile(

@@ -107,6 +107,7 @@ def test_how_a_parcel_was_sent_is_no_line_of_a_telephone(line: str) -> None:
     [
         "Envoyé depuis ma messagerie LaPoste", "Envoyé depuis l'application Mail Orange", "Envoyé depuis Orange",
         "Envoyé de mon mobile SFR", "Envoyé d'un iPhone", "Envoyé par Outlook pour Android", "Envoyé depuis Free Mail",
+        "Envoyé à partir d'Outlook pour Android", "Gesendet von unterwegs",
         "Envoyé avec la messagerie sécurisée ProtonMail", "Envoyé depuis ma tablette, veuillez excuser les fautes",
         "Sent from Mail for Windows", "Sent with Proton Mail secure email.", "Sent from my Huawei phone",
         "Sent from Yahoo Mail on Android", "Sent from my T-Mobile 4G LTE Device", "Sent from my phone. Please excuse my brevity",
