@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Protocol
 
 from sqlalchemy.orm import Session
@@ -58,12 +58,14 @@ class DeskDoor(Protocol):
 
 @dataclass(frozen=True)
 class World:
-    """`sessions` opens a write transaction; `suggestion_floor` is the FAQ score below which an entry is not even suggested."""
+    """`sessions` opens a write transaction; `zone` is the shop's calendar; `suggestion_floor` is the FAQ score below which an
+    entry is not even suggested."""
 
     sessions: Callable[[], AbstractContextManager[Session]]
     faq: FaqDoor
     desk: DeskDoor
     clock: Callable[[], datetime]
+    zone: tzinfo
     policy: ReturnPolicy
     item_words: Mapping[str, frozenset[str]]
     suggestion_floor: float

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Any
 
 from rasa_sdk.executor import ActionExecutor
@@ -41,6 +41,7 @@ def build_executor(
     faq: FaqDoor,
     desk: DeskDoor,
     clock: Callable[[], datetime],
+    zone: tzinfo,
     policy: ReturnPolicy | None = None,
     suggestion_floor: float = SUGGESTION_FLOOR,
 ) -> ActionExecutor:
@@ -49,9 +50,10 @@ def build_executor(
     Args:
         sessions: opens a write transaction on the shop (Database.begin).
         clock: the present, with a time zone.
+        zone: the shop's calendar, in which days are told.
         suggestion_floor: FAQ score (0 to 1) from which an entry is suggested when none may be given as the answer.
     """
-    world = World(sessions, faq, desk, clock, policy or ReturnPolicy(), item_words(), suggestion_floor)
+    world = World(sessions, faq, desk, clock, zone, policy or ReturnPolicy(), item_words(), suggestion_floor)
     executor = ActionExecutor()
     for action in ACTIONS:
         executor.register_action(action(world))

@@ -211,7 +211,9 @@ def refused(world: World, order: shop.OrderView, item: shop.ItemView | None, ref
     if refusal == shop.Refusal.ALREADY_RETURNED and item is not None:
         with world.sessions() as session:
             # Asked again, the shop gives the return that exists.
-            known = shop.create_return(session, order.id, item.line_id, world.policy, now=world.clock())
+            known = shop.create_return(
+                session, order.id, item.line_id, world.policy, now=world.clock(), zone=world.zone
+            )
         facts["known"] = return_facts(known) if isinstance(known, shop.ReturnView) else None
     return Parting(payload(Reply(f"return_refused_{refusal.value}"), offers_human=True, **facts))
 
@@ -340,7 +342,9 @@ class CreateReturn(Action):  # type: ignore[misc]
         order = _proven(self.world, turn)
         item = next(item for item in order.items if item.line_id == turn.slots[RETURN_LINE])
         with self.world.sessions() as session:
-            made = shop.create_return(session, order.id, item.line_id, self.world.policy, now=self.world.clock())
+            made = shop.create_return(
+                session, order.id, item.line_id, self.world.policy, now=self.world.clock(), zone=self.world.zone
+            )
         if isinstance(made, shop.Refusal):
             words = refused(self.world, order, item, made).words
         else:

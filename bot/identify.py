@@ -53,7 +53,7 @@ def identify(world: World, turn: Turn, slots: dict[str, Any]) -> Parting | None:
     with world.sessions() as session:
         signed_in = signed_in_customer(session, turn.subject, known_customer)
         if starting and slots[ORDER_NUMBER] is None:
-            slots[ORDER_NUMBER] = _only_order(session, signed_in)
+            slots[ORDER_NUMBER] = _only_order(world, session, signed_in)
         if slots[ORDER_PROOF] == PROVEN:
             return None
         number = slots[ORDER_NUMBER]
@@ -87,7 +87,7 @@ def proven_view(world: World, turn: Turn) -> shop.OrderView | None:
     with world.sessions() as session:
         signed_in = signed_in_customer(session, turn.subject, known_customer)
         order_id = shop.proven_order(session, turn.subject, number, customer_id=signed_in)
-        return shop.view_order(session, order_id) if order_id is not None else None
+        return shop.view_order(session, order_id, world.zone) if order_id is not None else None
 
 
 def latest_orders(world: World, turn: Turn) -> tuple[shop.OrderView, ...]:
@@ -95,7 +95,7 @@ def latest_orders(world: World, turn: Turn) -> tuple[shop.OrderView, ...]:
     known_customer = world.desk.customer_of(turn.conversation_id)
     with world.sessions() as session:
         signed_in = signed_in_customer(session, turn.subject, known_customer)
-        return shop.orders_of(session, signed_in, limit=LATEST_ORDERS) if signed_in is not None else ()
+        return shop.orders_of(session, signed_in, world.zone, limit=LATEST_ORDERS) if signed_in is not None else ()
 
 
 def signed_in_customer(session: Session, subject: str, customer_id: int | None) -> int | None:
@@ -118,8 +118,8 @@ def _note_proof(slots: dict[str, Any]) -> None:
     slots[ORDER_PROOF], slots[GIVEN_CONTACT] = PROVEN, None
 
 
-def _only_order(session: Session, signed_in: int | None) -> str | None:
-    orders = shop.orders_of(session, signed_in, limit=2) if signed_in is not None else ()
+def _only_order(world: World, session: Session, signed_in: int | None) -> str | None:
+    orders = shop.orders_of(session, signed_in, world.zone, limit=2) if signed_in is not None else ()
     return orders[0].number if len(orders) == 1 else None
 
 

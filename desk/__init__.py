@@ -60,6 +60,7 @@ from desk.mailbox import (
     latest_mail,
     mail_raw,
     receive,
+    said_before,
     send_answer,
 )
 from desk.mailboxes import (
@@ -219,6 +220,7 @@ __all__ = [
     "record_correction",
     "refuse_correction",
     "release",
+    "said_before",
     "send_again",
     "send_answer",
     "send_automatic",

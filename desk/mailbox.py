@@ -38,6 +38,8 @@ from store import enqueue, utc_now
 
 READ_MAIL = "read_mail"
 REOPEN_WITHIN = timedelta(days=30)
+MAX_EARLIER = 5
+"""Earlier mails of a case that are looked into for what a new one leaves out."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ class FiledMail:
     `sorting` is the triage result as plain data; `draft` the proposed reply (`subject`, `text`) or None; a `silent` mail
     (newsletters and the like) is kept but put before nobody. `thread_ids` are the mails that it answers, oldest first.
     `addressed` and `answered` are the cases whose signed token stands in its addresses and among those ids, `tags` the
-    beginnings of cases' ids in its subject. `forged` says that its sender is not who it claims to be. A bounce names the mail
-    that came back by `original_ids`, and by `returned` what became of it.
+    beginnings of cases' ids in its subject. `verified` says that its sender is known to be who it claims to be, `forged` that
+    it is not. A bounce names the mail that came back by `original_ids`, and by `returned` what became of it.
     """
 
     message_id: str
@@ -69,14 +71,27 @@ class FiledMail:
     addressed: tuple[str, ...] = ()
     answered: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    verified: bool = False
     forged: bool = False
     original_ids: tuple[str, ...] = ()
     returned: tuple[Returned, ...] = ()
 
     @property
     def speakers(self) -> set[str]:
-        """The addresses that it speaks for, in lower case: all of them must take part in a case that it joins."""
+        """The addresses that it speaks for, in lower case."""
         return {address.lower() for address in (self.sender, self.reply_to) if address}
+
+    @property
+    def answered_at(self) -> str:
+        """The address that an answer goes to."""
+        return self.reply_to or self.sender
+
+    @property
+    def admitted(self) -> set[str]:
+        """The addresses that it lets into a case of its own, in lower case: the one that an answer goes to, and the sender's
+        when it is surely theirs. Whoever is only named would else be led into a stranger's case."""
+        own = {self.sender} if self.verified or (not self.forged and self.answered_at == self.sender) else set()
+        return {address.lower() for address in own | {self.reply_to} if address}
 
 
 def mail_digest(raw: bytes) -> str:
@@ -117,8 +132,8 @@ def file_mail(
 ) -> Conversation | None:
     """Put a read mail into its conversation, once; None when it had been filed before, or belongs to none.
 
-    It joins a case that it names only when its sender takes part there already: merging strangers' mail would show one
-    customer's words to another. A stranger, and whoever answers a case that was closed longer ago than `reopen_within`, gets
+    It joins a case that it names only when whoever it speaks for takes part there already: merging strangers' mail would show
+    one customer's words to another. A stranger, and whoever answers a case that was closed longer ago than `reopen_within`, gets
     a case of their own that is linked with it. Bounces and automatic replies never open a case. Another copy of a mail that is
     filed is kept beside it and nothing more, unless it names a case that the first did not find: it is None too.
     """
@@ -129,7 +144,7 @@ def file_mail(
     mail.message_id, mail.kind = filed.message_id, filed.kind
     session.flush()
     named = list(_named_cases(session, filed))
-    joined = [] if filed.forged else [each for each in named if takes_part(session, each.id, filed.speakers)]
+    joined = [each for each in named if not filed.forged and _may_join(session, each.id, filed)]
     silent = filed.silent or filed.kind != MailKind.PERSON
     known_case = case_of_copy(session, mail, silent=silent, forged=filed.forged)
     if known_case is not None and (not joined or known_case in {each.id for each in joined}):
@@ -146,10 +161,8 @@ def file_mail(
         conversation = conversation or next(iter(joined), None)
         return _file_auto_reply(session, mail, filed, conversation) if conversation else None
     if conversation is None:
-        conversation = open_mail(
-            session, language=filed.language, subject=filed.subject, contact=filed.reply_to or filed.sender
-        )
-        add_participants(session, conversation.id, filed.speakers)
+        conversation = open_mail(session, language=filed.language, subject=filed.subject, contact=filed.answered_at)
+        add_participants(session, conversation.id, filed.admitted)
         if filed.silent:
             conversation.owner = Owner.BOT
             conversation.queued_at = None
@@ -159,6 +172,9 @@ def file_mail(
         if conversation.closed_at is not None:
             append(session, conversation.id, EventKind.REOPENED, Actor.CUSTOMER, {})
         requeue(conversation)
+    if not filed.silent:
+        # Of several who take part, the one who wrote last is answered.
+        conversation.contact = filed.answered_at
     if not filed.silent and not filed.forged:
         forget_trouble(session, filed.speakers)
     mail.conversation_id = conversation.id
@@ -185,6 +201,22 @@ def file_mail(
         session, conversation.id, EventKind.SORTED, Actor.SYSTEM, {"mail_id": mail.id, "sorting": dict(filed.sorting)}
     )
     return conversation
+
+
+def said_before(session: Session, filed: FiledMail) -> list[Mapping[str, Any]]:
+    """How the earlier mails of the same sender in the case that a mail would join were sorted, newest first."""
+    if filed.forged:
+        return []
+    case = next((each.id for each in _named_cases(session, filed) if _may_join(session, each.id, filed)), None)
+    if case is None:
+        return []
+    rows = session.scalars(
+        select(InboundMail.sorting)
+        .where(InboundMail.conversation_id == case, InboundMail.kind == MailKind.PERSON)
+        .order_by(InboundMail.id.desc())
+        .limit(MAX_EARLIER)
+    )
+    return [each for each in rows if each and str(each.get("from", "")).lower() == filed.sender.lower()]
 
 
 def mail_raw(session: Session, mail_id: int) -> bytes | None:
@@ -233,6 +265,20 @@ def send_answer(
     )
     body = {"text": text, "mail_id": mail.id, "to": recipient}
     return append(session, conversation_id, EventKind.MESSAGE, Actor.AGENT, body, agent_id=agent_id, client_id=key)
+
+
+def _may_join(session: Session, conversation_id: str, filed: FiledMail) -> bool:
+    """Whether the address that an answer goes to takes part in a case, and the sender's too, or has written there as now: a
+    form on a web page takes part in no case, but brings the mail of those who do."""
+    answered_at, sender = filed.answered_at.lower(), filed.sender.lower()
+    if not takes_part(session, conversation_id, {answered_at} - {""}):
+        return False
+    if takes_part(session, conversation_id, {sender}):
+        return True
+    said = select(Event.body).where(
+        Event.conversation_id == conversation_id, Event.kind == EventKind.MESSAGE, Event.actor == Actor.CUSTOMER
+    )
+    return any(str(body.get("from", "")).lower() == sender for body in session.scalars(said))
 
 
 def _named_cases(session: Session, filed: FiledMail) -> Iterator[Conversation]:

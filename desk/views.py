@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any
 
@@ -191,15 +191,15 @@ def mail_case(session: Session, conversation_id: str) -> MailCase | None:
     return MailCase(mail, mail.sorting or {}, mail.draft or {}, answered)
 
 
-def customer_panel(session: Session, conversation: Conversation) -> CustomerPanel:
-    """Everything known about whoever writes in `conversation`."""
+def customer_panel(session: Session, conversation: Conversation, zone: tzinfo) -> CustomerPanel:
+    """Everything known about whoever writes in `conversation`, orders in the calendar of `zone`."""
     proven = conversation.customer_id is not None
     customer = None
     if conversation.customer_id is not None:
         customer = view_customer(session, conversation.customer_id)
     elif conversation.contact:
         customer = customer_by_email(session, conversation.contact)
-    orders = orders_of(session, customer.id) if customer else ()
+    orders = orders_of(session, customer.id, zone) if customer else ()
     cited = _cited_orders(session, conversation.id)
     own = {order.id for order in orders}
     return CustomerPanel(
@@ -207,7 +207,7 @@ def customer_panel(session: Session, conversation: Conversation) -> CustomerPane
         proven=proven,
         contact=conversation.contact,
         orders=tuple(sorted(orders, key=lambda order: order.id not in cited)),
-        cited=tuple(view_order(session, order_id) for order_id in cited if order_id not in own),
+        cited=tuple(view_order(session, order_id, zone) for order_id in cited if order_id not in own),
         cited_ids=frozenset(cited),
         earlier=_earlier(session, conversation, customer),
     )

@@ -13,7 +13,6 @@ import structlog
 from aiosmtpd.controller import Controller
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from sqlalchemy.exc import SQLAlchemyError
 
 from desk import is_received, receive
 from service.measures import MAILS_RECEIVED
@@ -27,6 +26,9 @@ QUIET_SECONDS = 1.0
 """A file written to more recently than this may not be whole yet."""
 
 
+LONGEST_SOURCE, LONGEST_ADDRESS = 400, 320  # as the columns have them
+
+
 @dataclass(frozen=True)
 class TakenMail:
     """A mail in the database: its row, and whether it was new."""
@@ -37,12 +39,18 @@ class TakenMail:
 
 def take_in(database: Database, raw: bytes, source: str, envelope_from: str | None = None) -> TakenMail:
     """Commit one mail. The caller acknowledges after this returns."""
+    envelope_from = None if envelope_from is None else _writable(envelope_from, LONGEST_ADDRESS)
     with database.begin() as session:
         new = not is_received(session, raw)
-        mail_id = receive(session, raw, source=source[:400], envelope_from=envelope_from).id
+        mail_id = receive(session, raw, source=_writable(source, LONGEST_SOURCE), envelope_from=envelope_from).id
     if new:
         MAILS_RECEIVED.labels(source.partition(":")[0]).inc()
     return TakenMail(mail_id, new)
+
+
+def _writable(text: str, longest: int) -> str:
+    """What came over a wire or is a file's name may hold bytes that are no text; no database takes those."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\x00", "")[:longest]
 
 
 LONGEST_LINE = 1024 * 1024
@@ -145,12 +153,18 @@ class DropFolder:
         self._thread.join(5.0)
 
     def take_once(self) -> int:
-        """Take in what is ready; the number of mails. What the database does not take stays for the next time."""
-        taking = self._beside("taking")
+        """Take in what is ready; the number of mails. What the database does not take stays for the next time, and keeps
+        nothing else from being taken."""
+        taking, count = self._beside("taking"), 0
         for path in sorted(self._folder.iterdir()):
             if not path.name.startswith(".") and _age(path) > QUIET_SECONDS:
                 path.rename(taking / f"{time.time_ns()}-{path.name}")
-        return sum(self._take(path) for path in sorted(taking.iterdir()))
+        for path in sorted(taking.iterdir()):
+            try:
+                count += self._take(path)
+            except Exception:
+                log.exception("dropped mail could not be taken in; it is tried again", name=path.name)
+        return count
 
     def _take(self, path: Path) -> int:
         count = 0
@@ -227,7 +241,7 @@ def import_mails(
         else:
             try:
                 taken = take_in(database, raw, f"import:{name}")
-            except SQLAlchemyError as error:
+            except Exception as error:
                 reason = f"was not stored ({getattr(error, 'orig', None) or error}): mend the database, import again"
                 count.failures.append(ImportFailure(name, reason))
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import smtplib
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -62,7 +63,8 @@ class DkimSigner:
 
 @dataclass(frozen=True)
 class Relay:
-    """The SMTP server that takes our mail further. `kept_in` is the folder of a relay that can be asked what it has."""
+    """The SMTP server that takes our mail further. `ca_file` holds the certificates (PEM) that its own
+    is checked against, None for the system's; `kept_in` is the folder of a relay that can be asked what it has."""
 
     host: str
     port: int
@@ -70,6 +72,7 @@ class Relay:
     user: str | None = None
     password: str | None = None
     starttls: bool = False
+    ca_file: Path | None = None
     dkim: DkimSigner | None = None
     kept_in: Path | None = None
 
@@ -85,6 +88,7 @@ class Relay:
             mail.relay_user,
             mail.relay_password,
             mail.relay_starttls,
+            mail.relay_ca_file,
             signer,
         )
 
@@ -100,7 +104,7 @@ class Relay:
             try:
                 client = smtplib.SMTP(self.host, self.port, timeout=COMMAND_SECONDS)
                 if self.starttls:
-                    client.starttls()
+                    client.starttls(context=ssl.create_default_context(cafile=self.ca_file))
                 if self.user and self.password:
                     client.login(self.user, self.password)
                 client.ehlo_or_helo_if_needed()

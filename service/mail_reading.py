@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from typing import Any
+from datetime import date, datetime, timedelta
 
 import structlog
 
 import triage
-from desk import AutomaticKind, FiledAttachment, FiledMail, InboundMail, MailKind, Returned, mails_since
+from desk import AutomaticKind, FiledMail, InboundMail, MailKind, Returned, mails_since, said_before
 from faq_kb import Hit
 from service.attachments import keep_attachments
+from service.mail_orders import orders_of_mail, says_all
 from service.wiring import House
-from shop import OrderState, OrderView, ParcelState, customer_by_email, find_order, orders_of
 from store import utc_now
 
 log = structlog.get_logger()
 
-MAX_ORDERS = 100
 MAX_QUESTION = 2000
 """Characters of a mail that the FAQ is asked with."""
 REPEATED_WITHIN = timedelta(days=7)
+FRESH_FOR = timedelta(days=2)
+"""After which nothing is answered by itself: a mailbox that is read for the first time, or an archive, holds the mail of years."""
 
 
 @dataclass(frozen=True)
@@ -76,31 +76,52 @@ def study(house: House, found: SortedMail) -> StudiedMail:
     """Keep a mail's files, find what there is to answer it with, and write the drafts."""
     mail, read, sorting = found.mail, found.read, found.sorting
     sender = triage.verify_sender(mail.raw, read.from_address, house.settings.mail.authserv_id)
-    order, customer_id = _order_of(house, read, sorting) if sender.standing == "verified" else (None, None)
+    filed = _filed(house, read, sorting.language)
+    filed = replace(filed, verified=sender.standing == "verified", forged=sender.standing == "failed")
+    with house.database.read() as session:
+        earlier = said_before(session, filed)
+    orders = orders_of_mail(house, read, sorting.order_numbers, sender.standing, earlier)
     answer = _faq_answer(house, read, sorting)
     findings = triage.Findings(
         sender=sender,
-        order_answers=order is not None and _says_all(house, order) and len(sorting.order_numbers) <= 1,
-        faq_answers=answer is not None and answer.language == sorting.language,
+        order_answers=len(orders.own) == 1
+        and len(sorting.order_numbers) <= 1
+        and says_all(orders.own[0], _today(house)),
+        faq_answers=answer is not None,
         desk_open=house.hours.is_open(utc_now()),
+        fresh=not mail.source.startswith("import:") and _age(read, mail) < FRESH_FOR,
     )
     decision = triage.decide(read, sorting, ours=house.our_side, policy=house.mail_policy, findings=findings)
     result = triage.TriageResult(read, sorting, sender, decision)
+    writer = Writer(house, read, sorting, orders.facts(_today(house)), answer, mail.received_at)
     silent = decision.action == "ignore"
     by_a_machine = decision.verdict.is_bounce or decision.verdict.is_auto_reply
-    draft = None if silent else _write(house, result, "mail", order, answer)
-    filed = _filed(
-        house,
-        read,
-        sorting.language,
+    filed = replace(
+        filed,
         sorting=result.to_dict(),
-        draft={"subject": draft.subject, "text": draft.text} if draft else None,
+        draft=None if silent else _plain(writer.write("mail")),
         silent=silent,
         # What a machine sends is told in one line of its case, without the files.
         attachments=() if by_a_machine else keep_attachments(house, mail, read),
     )
-    filed = replace(_of_a_machine(house, filed, mail.raw, result), forged=sender.standing == "failed")
-    return StudiedMail(filed, result, findings, _automatic_reply(house, result, order, answer), customer_id)
+    filed = _of_a_machine(house, filed, mail.raw, result)
+    return StudiedMail(filed, result, findings, _automatic_reply(writer, decision), orders.customer_id)
+
+
+def redraft(house: House, mail: InboundMail) -> dict[str, str] | None:
+    """The draft for a mail that was filed before, with what is true now: orders move on while it waits. None where nothing
+    is drafted."""
+    if not mail.sorting or not mail.draft:
+        return None
+    read = triage.read_mail(mail.raw, limits=house.settings.mail.attachments.limits)
+    sorting = triage.sorting_from(mail.sorting)
+    standing = mail.sorting["sender"]["standing"]
+    filed = _filed(house, read, sorting.language)
+    with house.database.read() as session:
+        earlier = said_before(session, replace(filed, forged=standing == "failed"))
+    orders = orders_of_mail(house, read, sorting.order_numbers, standing, earlier, may_try=False)
+    answer = _faq_answer(house, read, sorting)
+    return _plain(Writer(house, read, sorting, orders.facts(_today(house)), answer, mail.received_at).write("mail"))
 
 
 def file_unsorted(house: House, mail: InboundMail) -> FiledMail:
@@ -108,7 +129,7 @@ def file_unsorted(house: House, mail: InboundMail) -> FiledMail:
     language = house.settings.default_language
     read = triage.read_mail(mail.raw, limits=house.settings.mail.attachments.limits)
     files = keep_attachments(house, mail, read)
-    return _filed(house, read, language, sorting={}, draft=None, silent=False, attachments=files)
+    return replace(_filed(house, read, language), attachments=files)
 
 
 def _of_a_machine(house: House, filed: FiledMail, raw: bytes, result: triage.TriageResult) -> FiledMail:
@@ -132,40 +153,17 @@ def _of_a_machine(house: House, filed: FiledMail, raw: bytes, result: triage.Tri
 
 def _contact(house: House, read: triage.Mail, mail: InboundMail, together: int) -> triage.Contact:
     """What came before: the mail's age, and what its sender wrote in the last days, `together` mails of it not filed yet."""
-    now = utc_now()
-    written = min(read.date or mail.received_at, mail.received_at)
     with house.database.read() as session:
-        earlier = mails_since(session, read.from_address, now - REPEATED_WITHIN, besides=mail.id)
-    return triage.Contact(now - written, earlier + together)
+        earlier = mails_since(session, read.from_address, utc_now() - REPEATED_WITHIN, besides=mail.id)
+    return triage.Contact(_age(read, mail), earlier + together)
 
 
-def _order_of(house: House, read: triage.Mail, sorting: triage.Sorting) -> tuple[OrderView | None, int | None]:
-    """The order that a verified sender writes about, and who they are: the first order named that is theirs, or, when none
-    is named, the only one they have. Whose reply would go elsewhere gets no facts."""
-    if read.reply_to and read.reply_to != read.from_address:
-        return None, None
-    with house.database.read() as session:
-        customer = customer_by_email(session, read.from_address)
-        if customer is None:
-            return None, None
-        own = {order.id: order for order in orders_of(session, customer.id, limit=MAX_ORDERS)}
-        named = [found.id for number in sorting.order_numbers if (found := find_order(session, number)) is not None]
-        if not sorting.order_numbers and len(own) == 1:
-            named = list(own)
-        return next((own[each] for each in named if each in own), None), customer.id
+def _age(read: triage.Mail, mail: InboundMail) -> timedelta:
+    return utc_now() - min(read.date or mail.received_at, mail.received_at)
 
 
-def _says_all(house: House, order: OrderView) -> bool:
-    """Whether an order's facts leave nothing to explain: it is under way, nothing is lost, and no date has passed."""
-    today = utc_now().astimezone(house.hours.zone).date()
-    open_parcels = [each for each in order.parcels if each.state != ParcelState.DELIVERED]
-    dates = [order.promised_on, *(each.expected_on for each in open_parcels)]
-    return (
-        order.state in (OrderState.PAID, OrderState.PREPARING, OrderState.SHIPPED)
-        and all(each.state != ParcelState.LOST for each in order.parcels)
-        and (not order.parcels or bool(open_parcels))
-        and all(each is None or each >= today for each in dates)
-    )
+def _today(house: House) -> date:
+    return utc_now().astimezone(house.hours.zone).date()
 
 
 def _faq_answer(house: House, read: triage.Mail, sorting: triage.Sorting) -> Hit | None:
@@ -174,52 +172,61 @@ def _faq_answer(house: House, read: triage.Mail, sorting: triage.Sorting) -> Hit
     except Exception:
         log.exception("the FAQ cannot be asked; the mail is treated without it", message_id=read.message_id)
         return None
-    return found.top[0] if found.answered else None
+    answer = found.top[0] if found.answered else None
+    # In another language than the rest of the reply it would be no answer.
+    return answer if answer is not None and answer.language == sorting.language else None
 
 
-def _automatic_reply(
-    house: House, result: triage.TriageResult, order: OrderView | None, answer: Hit | None
-) -> AutomaticReply | None:
-    if result.decision.action == "answer":
-        by_order = result.sorting.primary in triage.ORDER_MOTIVES
-        facts, quoted = (order, None) if by_order else (None, answer)
-        draft = _write(house, result, "automatic", facts, quoted)
+@dataclass(frozen=True)
+class Writer:
+    """Everything that a reply to one mail is written from."""
+
+    house: House
+    read: triage.Mail
+    sorting: triage.Sorting
+    facts: triage.OrderFacts
+    answer: Hit | None
+    received_at: datetime
+
+    def write(self, kind: triage.ReplyKind) -> triage.Draft | None:
+        """The reply; None, and a line in the log, where it cannot be written."""
+        now, mail = utc_now(), self.house.settings.mail
+        promised = self.house.hours.answer_by(self.received_at, timedelta(hours=mail.policy.answer_within_hours))
+        try:
+            return triage.draft_reply(
+                self.read,
+                self.sorting,
+                shop_name=mail.sender_name,
+                faq_answer=self.answer.answer_markdown if self.answer else None,
+                orders=self.facts,
+                promised=promised if promised and promised > now else None,
+                kind=kind,
+            )
+        except Exception:
+            log.exception("no draft for this mail; it is filed without one", message_id=self.read.message_id)
+            return None
+
+
+def _automatic_reply(writer: Writer, decision: triage.Decision) -> AutomaticReply | None:
+    if decision.action == "answer":
+        by_order = writer.sorting.primary in triage.ORDER_MOTIVES
+        # Nothing but what the decision was taken on: no order where an entry answers, and no entry where an order does.
+        facts = replace(writer.facts, unproven=()) if by_order else replace(writer.facts, orders=(), unproven=())
+        quoted = None if by_order else writer.answer
+        draft = replace(writer, facts=facts, answer=quoted).write("automatic")
         return AutomaticReply(AutomaticKind.ANSWER, draft, quoted.slug if quoted else None) if draft else None
-    if result.decision.acknowledge:
-        draft = _write(house, result, "acknowledgement", None, None)
+    if decision.acknowledge:
+        draft = writer.write("acknowledgement")
         return AutomaticReply(AutomaticKind.ACKNOWLEDGEMENT, draft) if draft else None
     return None
 
 
-def _write(
-    house: House, result: triage.TriageResult, kind: triage.ReplyKind, order: OrderView | None, answer: Hit | None
-) -> triage.Draft | None:
-    within = timedelta(hours=house.settings.mail.policy.answer_within_hours)
-    try:
-        return triage.draft_reply(
-            result.mail,
-            result.sorting,
-            shop_name=house.settings.mail.sender_name,
-            faq_answer=answer.answer_markdown if answer else None,
-            order=order.to_dict() if order else None,
-            promised=house.hours.answer_by(utc_now(), within),
-            kind=kind,
-        )
-    except Exception:
-        log.exception("no draft for this mail; it is filed without one", message_id=result.mail.message_id)
-        return None
+def _plain(draft: triage.Draft | None) -> dict[str, str] | None:
+    return {"subject": draft.subject, "text": draft.text} if draft else None
 
 
-def _filed(
-    house: House,
-    read: triage.Mail,
-    language: str,
-    *,
-    sorting: Mapping[str, Any],
-    draft: Mapping[str, str] | None,
-    silent: bool,
-    attachments: tuple[FiledAttachment, ...],
-) -> FiledMail:
+def _filed(house: House, read: triage.Mail, language: str) -> FiledMail:
+    """A mail as the desk files it, before anything is known but what it says itself."""
     named = house.case_signer.named_in(read)
     return FiledMail(
         message_id=read.message_id,
@@ -231,11 +238,11 @@ def _filed(
         text=read.text,
         quoted=read.quoted,
         signature=read.signature,
-        attachments=attachments,
+        attachments=(),
         defects=read.defects,
-        sorting=sorting,
-        draft=draft,
-        silent=silent,
+        sorting={},
+        draft=None,
+        silent=False,
         addressed=named.addressed,
         answered=named.answered,
         tags=named.tags,

@@ -198,9 +198,10 @@ class MailboxReader:
     # ---- taking in
 
     def _look(self, client: IMAPClient) -> int:
-        """Take in what is there; the number of mails."""
+        """Take in what is there; the number of mails. A server that lets us read and not mark or move is read all the same,
+        and told of as trouble."""
         client.noop()
-        self._settle(client)
+        unsettled = self._try_to_settle(client)
         name, taken = self._mailbox.name, 0
         with self._database.read() as session:
             state = session.get_one(MailboxState, name)
@@ -211,13 +212,16 @@ class MailboxReader:
                 if self._stopping.is_set():
                     return taken
                 taken += self._take(client, uid)
-            self._settle(client)
+            unsettled = self._try_to_settle(client)
         still_unread = client.search(["UID", ",".join(map(str, given_up)), "UNSEEN"]) if given_up else []
         with self._database.begin() as session:
             for uid in set(given_up) - set(still_unread):
                 mailboxes.drop_aside(session, name, uid)
             mailboxes.end_walk(session, name, self._clock())
-            mailboxes.note_contact(session, name, self._clock())
+            if unsettled is None:
+                mailboxes.note_contact(session, name, self._clock())
+        if unsettled is not None:
+            raise unsettled
         return taken
 
     def _take(self, client: IMAPClient, uid: int) -> bool:
@@ -277,6 +281,16 @@ class MailboxReader:
         with self._database.begin() as session:
             mailboxes.put_aside(session, self._mailbox.name, uid, error, self._clock())
         log.warning("mail put aside; the others go on", mailbox=self._mailbox.name, uid=uid, error=error)
+
+    def _try_to_settle(self, client: IMAPClient) -> IMAPClientError | None:
+        """What the server refused, if anything; a connection that broke raises."""
+        try:
+            self._settle(client)
+        except IMAPClientAbortError:
+            raise
+        except IMAPClientError as error:
+            return error
+        return None
 
     def _settle(self, client: IMAPClient) -> None:
         """Tell the server about what has been taken in."""

@@ -64,7 +64,7 @@ def public_blueprint(house: House) -> APIBlueprint:
         subject = f"net:{request.remote_addr}/{order_digits(number)}"[:120]
         with house.database.begin() as session:
             outcome = prove(session, subject, number, proof, now=utc_now())
-            view = view_order(session, outcome.order_id) if outcome.order_id is not None else None
+            view = view_order(session, outcome.order_id, house.hours.zone) if outcome.order_id is not None else None
         if outcome.verdict == Verdict.THROTTLED:
             abort(429, "too many wrong tries for this order; try again in an hour or ask for a human")
         if view is None:

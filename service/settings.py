@@ -6,16 +6,19 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
 import tomllib
 from dataclasses import replace
 from datetime import date, time, timedelta
 from pathlib import Path
-from typing import Literal, Self
-from zoneinfo import ZoneInfo
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import limits
 from dkim.crypto import UnparsableKeyError, parse_pem_private_key
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from desk import OpeningHours
@@ -34,7 +37,16 @@ class SettingsError(Exception):
     """The settings cannot be used; the message names the setting and the remedy."""
 
 
-class Hours(BaseModel):
+class Section(BaseModel):
+    """A table of `comptoir.toml`; a setting that it does not know is a misspelt one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+class Hours(Section):
     """Opening hours of the desk: per weekday (0 is Monday) "09:00-19:00"; a day left out is closed."""
 
     zone: str = "Europe/Paris"
@@ -47,10 +59,25 @@ class Hours(BaseModel):
     @classmethod
     def _spans(cls, week: dict[int, str]) -> dict[int, str]:
         for day, span in week.items():
+            if not 0 <= day <= 6:
+                raise ValueError(f"{day} is no weekday; Monday is 0, Sunday 6")
             opens, _, closes = span.partition("-")
-            if not 0 <= day <= 6 or time.fromisoformat(opens) >= time.fromisoformat(closes):
+            try:
+                forward = time.fromisoformat(opens) < time.fromisoformat(closes)
+            except ValueError:
+                forward = False
+            if not forward:
                 raise ValueError(f'weekday {day}: "{span}" is no span; write it as "09:00-19:00"')
         return week
+
+    @field_validator("zone")
+    @classmethod
+    def _zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (OSError, ValueError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f'"{zone}" is no time zone; write it as "Europe/Paris"') from error
+        return zone
 
     def calendar(self) -> OpeningHours:
         spans = {day: span.split("-") for day, span in self.week.items()}
@@ -58,7 +85,7 @@ class Hours(BaseModel):
         return OpeningHours(ZoneInfo(self.zone), week, self.holidays)
 
 
-class OAuth(BaseModel):
+class OAuth(Section):
     """How a mailbox's access token is had (RFC 6749): from a command that prints one, or from a refresh token."""
 
     token_command: tuple[str, ...] = ()
@@ -76,7 +103,7 @@ class OAuth(BaseModel):
         return self
 
 
-class Mailbox(BaseModel):
+class Mailbox(Section):
     """A mailbox at an IMAP server: what comes into its folder is taken in, then marked as seen or moved."""
 
     name: str = Field(min_length=1, max_length=80)
@@ -104,7 +131,7 @@ class Mailbox(BaseModel):
         return self
 
 
-class Attachments(BaseModel):
+class Attachments(Section):
     """Which files of a mail are kept by themselves, so that agents can open them; of the others only the name is."""
 
     largest_bytes: int = Field(default=25 * 1024 * 1024, ge=0)
@@ -123,7 +150,7 @@ class Attachments(BaseModel):
         return replace(LIMITS, attachment=self.largest_bytes, attachments=self.total_bytes, refused=self.refused)
 
 
-class Mail(BaseModel):
+class Mail(Section):
     """Where mail comes in and goes out. Without a relay, mail goes to the demo sink, which the desk can show."""
 
     address: str = "contact@librairie-tournesol.example"
@@ -134,18 +161,20 @@ class Mail(BaseModel):
     """The name under which our own mail server writes Authentication-Results; without it no sender is ever verified."""
     policy: MailPolicy = MailPolicy()
     listen_host: str = "127.0.0.1"
-    listen_port: int = 2525
-    lmtp_port: int | None = None
+    listen_port: Port = 2525
+    lmtp_port: Port | None = None
     max_bytes: int = Field(default=50 * 1024 * 1024, ge=1024 * 1024)
     attachments: Attachments = Attachments()
     webhook_token: SecretStr = SecretStr("")
     mailboxes: tuple[Mailbox, ...] = ()
     relay_host: str | None = None
-    relay_port: int = 25
+    relay_port: Port = 25
     relay_user: str | None = None
     relay_password: str | None = None
     relay_starttls: bool = False
-    sink_port: int = 2526
+    relay_ca_file: Path | None = None
+    """Certificates (PEM) to check the relay's against, where it is signed by none that the system trusts."""
+    sink_port: Port = 2526
     plus_addressing: bool = False
     """Mail to `local+anything@domain` reaches us: answers and bounces come back to an address that names the case."""
     reopen_days: int = Field(default=30, ge=0)
@@ -153,6 +182,13 @@ class Mail(BaseModel):
     dkim_key: Path | None = None
     dkim_selector: str = ""
     dkim_domain: str = ""
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        if not re.fullmatch(r"[^@\s<>\",;]+@[^@\s<>\",;]+\.[^@\s<>\",;.]+", address):
+            raise ValueError(f'"{address}" is no address; write it as "contact@your-shop.example"')
+        return address
 
     @model_validator(mode="after")
     def _case_address_fits(self) -> Self:
@@ -195,7 +231,7 @@ class Mail(BaseModel):
         return frozenset(each.lower() for each in {self.address, *self.aliases, *users})
 
 
-class RateLimits(BaseModel):
+class RateLimits(Section):
     """Limits of the public API, in Flask-Limiter's notation: per network address, messages per conversation."""
 
     conversations: str = "20 per minute; 200 per hour"
@@ -203,6 +239,15 @@ class RateLimits(BaseModel):
     faq: str = "120 per minute"
     orders: str = "10 per minute"
     login: str = "10 per minute"
+
+    @field_validator("*")
+    @classmethod
+    def _readable(cls, limit: str) -> str:
+        try:
+            limits.parse_many(limit)
+        except ValueError as error:
+            raise ValueError(f'"{limit}" is no limit; write it as "20 per minute; 200 per hour"') from error
+        return limit
 
 
 class Settings(BaseSettings):
@@ -213,10 +258,10 @@ class Settings(BaseSettings):
     content_dir: Path = ROOT / "faq_kb" / "content"
     artifacts_dir: Path = ROOT / "models" / "artifacts"
     host: str = "127.0.0.1"
-    port: int = 8000
+    port: Port = 8000
     threads: int = Field(default=64, ge=32)
     """Half of them at most hold shoppers' event streams, twelve the desk's; the rest answers."""
-    rasa_port: int = 5005
+    rasa_port: Port = 5005
     rasa_python: Path = ROOT / "bot" / ".venv" / "bin" / "python"
     worker_threads: int = 4
     default_language: str = "fr"
@@ -261,6 +306,8 @@ class Settings(BaseSettings):
     def _mail_leaves(self) -> Self:
         if not self.demo and self.mail.relay_host is None:
             raise ValueError("without the demo, mail needs a relay: set mail.relay_host")
+        if not self.demo and "address" not in self.mail.model_fields_set:
+            raise ValueError("without the demo, mail needs an address of yours: set mail.address")
         return self
 
     @property
@@ -319,7 +366,7 @@ def load_settings() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        lines = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        lines = "; ".join(map(_in_words, error.errors()))
         raise SettingsError(f"{lines}. Correct it in comptoir.toml or in the COMPTOIR_ variables.") from error
     except (tomllib.TOMLDecodeError, OSError) as error:
         raise SettingsError(f"comptoir.toml cannot be read: {error}") from error
@@ -327,6 +374,13 @@ def load_settings() -> Settings:
     settings.secret_key = settings.secret_key or _kept_secret(settings.data_dir / "secret_key")
     settings.identity_key = settings.identity_key or _kept_secret(settings.data_dir / "identity_key")
     return settings
+
+
+def _in_words(mistake: ErrorDetails) -> str:
+    place = ".".join(map(str, mistake["loc"]))
+    unknown = mistake["type"] == "extra_forbidden"
+    told = "there is no such setting" if unknown else mistake["msg"].removeprefix("Value error, ")
+    return f"{place}: {told}" if place else told
 
 
 def _kept_secret(path: Path) -> str:

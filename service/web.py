@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import structlog
 from apiflask import APIFlask
 from flask import Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -15,13 +16,15 @@ from service.chat import chat_blueprint
 from service.demo import DEMO_AGENTS, DEMO_PASSWORD
 from service.limits import limiter
 from service.mail_out import sent_mail, sent_mails
-from service.mail_reading import file_unsorted
+from service.mail_reading import file_unsorted, redraft
 from service.mail_webhook import mail_blueprint
 from service.presentation import to_html
 from service.public import public_blueprint
 from service.rasa_hooks import rasa_blueprint
 from service.wiring import House
 from shop.site import demo_shop_blueprint
+
+log = structlog.get_logger()
 
 MAX_REQUEST_BYTES = 1024 * 1024
 
@@ -76,7 +79,16 @@ def _console_doors(house: House) -> ConsoleDoors:
         zone=house.hours.zone,
         stopping=house.stopping,
         mailbox_alarms=house.mailboxes.alarms,
+        redraft=lambda mail: _redraft(house, mail),
     )
+
+
+def _redraft(house: House, mail: InboundMail) -> dict[str, str] | None:
+    try:
+        return redraft(house, mail)
+    except Exception:
+        log.exception("the draft could not be written anew; the agent sees the one that was kept", mail_id=mail.id)
+        return None
 
 
 def _open_kept(house: House, mail_id: int) -> str | None:

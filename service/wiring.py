@@ -82,7 +82,9 @@ class House:
     @cached_property
     def executor(self) -> ActionExecutor:
         desk_door = DeskDoor(self.database, self.hours, self.settings.handling_minutes)
-        return build_executor(sessions=self.database.begin, faq=self.faq, desk=desk_door, clock=utc_now)
+        return build_executor(
+            sessions=self.database.begin, faq=self.faq, desk=desk_door, clock=utc_now, zone=self.hours.zone
+        )
 
     @cached_property
     def mailboxes(self) -> Mailboxes:

@@ -256,7 +256,9 @@ def send_mail(house: House, job: Job) -> None:
         mail = session.get_one(OutboundMail, job.payload["mail_id"])
     state = OutboundState(mail.state)
     if state == OutboundState.SENDING:
-        state = _clear_up(house, mail)
+        state = _clear_up(house, job, mail)
+        if state != OutboundState.WAITING:
+            return
     if state == OutboundState.WAITING:
         try:
             _hand_over(house, job, mail)
@@ -286,8 +288,9 @@ def _hand_over(house: House, job: Job, mail: OutboundMail) -> None:
             mark_sent(session, mail.id)
 
 
-def _clear_up(house: House, mail: OutboundMail) -> OutboundState:
-    """What becomes of a mail that was in flight when its worker died or the connection broke."""
+def _clear_up(house: House, job: Job, mail: OutboundMail) -> OutboundState:
+    """What becomes of a mail that was in flight when its worker died or the connection broke. Unless it waits again, the job
+    is done with the same commit: an agent who then sends the mail anew needs another."""
     taken = house.relay.has(mail.message_id)
     log.warning("a mail was in flight when its worker died", key=mail.key, taken=taken)
     with house.database.begin() as session:
@@ -297,7 +300,10 @@ def _clear_up(house: House, mail: OutboundMail) -> OutboundState:
             leave_in_doubt(session, mail.id, "")
         else:
             wait_again(session, mail.id, None)
-        return OutboundState(session.get_one(OutboundMail, mail.id, populate_existing=True).state)
+        state = OutboundState(session.get_one(OutboundMail, mail.id, populate_existing=True).state)
+        if state != OutboundState.WAITING:
+            _finish(session, job)
+        return state
 
 
 HANDLERS: dict[str, Handler] = {BOT_TURN: answer_turn, READ_MAIL: read_mail, SEND_MAIL: send_mail}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
@@ -245,7 +245,9 @@ def _seed_return(session: Session, order: Order, state: ReturnState, now: dateti
     # The shop took the return while the order still counted as delivered.
     final, order.state = order.state, OrderState.DELIVERED
     for line in order.lines:
-        created = create_return(session, order.id, line.id, ReturnPolicy(days=365), now=now - timedelta(days=1))
+        created = create_return(
+            session, order.id, line.id, ReturnPolicy(days=365), now=now - timedelta(days=1), zone=UTC
+        )
         if not isinstance(created, str):
             break
     order.state = final

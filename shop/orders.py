@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, tzinfo
 from typing import Any
 
 from sqlalchemy import select
@@ -74,17 +74,17 @@ class CustomerView:
     language: str
 
 
-def view_order(session: Session, order_id: int) -> OrderView:
-    """The order as it is now; raises sqlalchemy.exc.NoResultFound when it does not exist."""
-    return _view(session.get_one(Order, order_id))
+def view_order(session: Session, order_id: int, zone: tzinfo) -> OrderView:
+    """The order as it is now, in the calendar of `zone`; raises sqlalchemy.exc.NoResultFound when it does not exist."""
+    return _view(session.get_one(Order, order_id), zone)
 
 
-def orders_of(session: Session, customer_id: int, *, limit: int = 20) -> tuple[OrderView, ...]:
-    """A customer's orders, newest first."""
+def orders_of(session: Session, customer_id: int, zone: tzinfo, *, limit: int = 20) -> tuple[OrderView, ...]:
+    """A customer's orders, newest first, in the calendar of `zone`."""
     rows = session.scalars(
         select(Order).where(Order.customer_id == customer_id).order_by(Order.placed_at.desc()).limit(limit)
     )
-    return tuple(_view(order) for order in rows)
+    return tuple(_view(order, zone) for order in rows)
 
 
 def view_customer(session: Session, customer_id: int) -> CustomerView:
@@ -98,13 +98,13 @@ def customer_by_email(session: Session, email: str) -> CustomerView | None:
     return view_customer(session, found) if found is not None else None
 
 
-def _view(order: Order) -> OrderView:
+def _view(order: Order, zone: tzinfo) -> OrderView:
     titles = {line.id: line.title for line in order.lines}
     return OrderView(
         id=order.id,
         number=order.number,
         state=order.state,
-        placed_on=order.placed_at.date(),
+        placed_on=order.placed_at.astimezone(zone).date(),
         promised_on=order.promised_on,
         delivery_method=order.delivery_method,
         city=order.city,
@@ -115,15 +115,20 @@ def _view(order: Order) -> OrderView:
                 parcel.carrier,
                 parcel.tracking_number,
                 parcel.state,
-                parcel.shipped_at.date() if parcel.shipped_at else None,
+                parcel.shipped_at.astimezone(zone).date() if parcel.shipped_at else None,
                 parcel.expected_on,
-                parcel.delivered_at.date() if parcel.delivered_at else None,
+                parcel.delivered_at.astimezone(zone).date() if parcel.delivered_at else None,
             )
             for parcel in order.parcels
         ),
         returns=tuple(
             ReturnView(
-                row.number, titles[row.line_id], row.state, row.created_at.date(), row.send_before, row.refund_cents
+                row.number,
+                titles[row.line_id],
+                row.state,
+                row.created_at.astimezone(zone).date(),
+                row.send_before,
+                row.refund_cents,
             )
             for row in order.returns
         ),

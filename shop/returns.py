@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from sqlalchemy import select
@@ -54,12 +54,15 @@ def refusal_of(session: Session, order_id: int, line_id: int, policy: ReturnPoli
 
 
 def create_return(
-    session: Session, order_id: int, line_id: int, policy: ReturnPolicy, *, now: datetime
+    session: Session, order_id: int, line_id: int, policy: ReturnPolicy, *, now: datetime, zone: tzinfo
 ) -> ReturnView | Refusal:
-    """Create the return of a line, once: asked again, the same return is given back. A refusal changes nothing."""
+    """Create the return of a line, once: asked again, the same return is given back. A refusal changes nothing.
+
+    Its days are those of the calendar of `zone`.
+    """
     known = _return_of(session, line_id)
     if known is not None and known.order_id == order_id:
-        return _view(session, known)
+        return _view(session, known, zone)
     refusal = refusal_of(session, order_id, line_id, policy, now=now)
     if refusal is not None:
         return refusal
@@ -69,14 +72,14 @@ def create_return(
         order_id=order_id,
         line_id=line_id,
         created_at=now,
-        send_before=(now + timedelta(days=policy.send_within)).date(),
+        send_before=(now.astimezone(zone) + timedelta(days=policy.send_within)).date(),
         refund_cents=line.unit_cents * line.quantity,
     )
     session.add(row)
     session.flush()
     row.number = f"RET-{now.year}-{row.id:06d}"
     session.flush()
-    return _view(session, row)
+    return _view(session, row, zone)
 
 
 def _return_of(session: Session, line_id: int) -> Return | None:
@@ -90,6 +93,8 @@ def _received_at(order: Order) -> datetime | None:
     return max(parcel.delivered_at for parcel in order.parcels if parcel.delivered_at)
 
 
-def _view(session: Session, row: Return) -> ReturnView:
+def _view(session: Session, row: Return, zone: tzinfo) -> ReturnView:
     title = session.get_one(OrderLine, row.line_id).title
-    return ReturnView(row.number, title, row.state, row.created_at.date(), row.send_before, row.refund_cents)
+    return ReturnView(
+        row.number, title, row.state, row.created_at.astimezone(zone).date(), row.send_before, row.refund_cents
+    )

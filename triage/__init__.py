@@ -18,8 +18,8 @@ from triage.mime import LIMITS, Limits
 from triage.newest import Newest, split_newest
 from triage.parse import Attachment, LeftOut, Mail, read_attachments, read_mail
 from triage.refused import EXECUTABLES
-from triage.reply import Composed, Draft, ReplyKind, compose, draft_reply, reply_subject, template_language
-from triage.result import TriageResult, triage, triage_all
+from triage.reply import Composed, Draft, OrderFacts, ReplyKind, compose, draft_reply, reply_subject, template_language
+from triage.result import TriageResult, sorting_from, triage, triage_all
 from triage.sort import MAILS_TOGETHER, MailUnderstanding, MotiveGuess, Sorting, sort, sort_all
 from triage.sources import read_sources
 from triage.urgency import Contact, Urgency, measure_urgency
@@ -51,6 +51,7 @@ __all__ = [
     "MotiveGuess",
     "NamedCases",
     "Newest",
+    "OrderFacts",
     "OurSide",
     "Policy",
     "Reason",
@@ -74,6 +75,7 @@ __all__ = [
     "reply_subject",
     "sort",
     "sort_all",
+    "sorting_from",
     "split_newest",
     "template_language",
     "triage",

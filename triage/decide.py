@@ -60,7 +60,8 @@ class Findings:
     """What was found out about a mail beyond its bytes: who sent it, and what there is to answer with.
 
     `order_answers`: the facts of the one order it is about belong to its verified sender and leave nothing to explain;
-    `faq_answers`: an FAQ entry passes its threshold; `first_mail`: nothing else has been said in its case.
+    `faq_answers`: an FAQ entry passes its threshold; `first_mail`: nothing else has been said in its case; `fresh`: it was
+    written to us just now, and is no old mail of an archive.
     """
 
     sender: SenderCheck = UNKNOWN_SENDER
@@ -68,6 +69,7 @@ class Findings:
     faq_answers: bool = False
     desk_open: bool = True
     first_mail: bool = True
+    fresh: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,10 +121,15 @@ def decide(
     elif allowed == {"answer"}:
         against = tuple(dict.fromkeys([*_against_an_answer(mail, sorting, rules[0], found), *verdict.names]))
         action, reasons = ("draft", against) if against else ("answer", ("policy",))
-    # The owner of a forged From line has not written to us. Within a case somebody is at work already.
-    may_hear = found.sender.standing != "failed" and found.first_mail
+    # The owner of a From line that is forged, or answered elsewhere, may not have written to us. Within a case somebody is at
+    # work already.
+    may_hear = found.sender.standing != "failed" and not _answered_elsewhere(mail) and found.first_mail and found.fresh
     acknowledge = policy.acknowledge and action != "answer" and verdict.may_be_answered and may_hear
     return Decision(action, reasons, verdict, acknowledge, rules[0].team)
+
+
+def _answered_elsewhere(mail: Mail) -> bool:
+    return bool(mail.reply_to) and mail.reply_to != mail.from_address
 
 
 def _against_an_answer(mail: Mail, sorting: Sorting, rule: Rule, found: Findings) -> Iterator[str]:
@@ -131,6 +138,8 @@ def _against_an_answer(mail: Mail, sorting: Sorting, rule: Rule, found: Findings
         yield "outside_hours"
     if not found.first_mail:
         yield "not_first_mail"
+    if not found.fresh:
+        yield "too_old"
     if len(sorting.motives) > 1:
         yield "several_motives"
     if sorting.error_rate > rule.error_rate:
@@ -139,7 +148,7 @@ def _against_an_answer(mail: Mail, sorting: Sorting, rule: Rule, found: Findings
         yield "urgent"
     if any(not file.inline for file in mail.attachments):
         yield "attachment"
-    if mail.reply_to and mail.reply_to != mail.from_address:
+    if _answered_elsewhere(mail):
         yield "other_reply_address"
     if found.sender.standing == "failed":
         yield "sender_failed"

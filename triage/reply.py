@@ -37,9 +37,10 @@ MAX_SUBJECT = 250
 ReplyKind = Literal["mail", "automatic", "acknowledgement"]
 
 _REPLY_PREFIX = re.compile(
-    r"^\s*(?:(?:re|aw|antw|sv|vs|r[ée]f|r|rif|res|tr|wg|fwd?|i|enc|rv)\s*(?:\[\d+\])?\s*:\s*)+", re.I
+    r"^\s*(?:(?:re|aw|antw|sv|vs|r[ée]f(?!\s*:\W*\d)|r|rif|res|tr|wg|fwd?|i|enc|rv)\s*(?:\[\d+\])?\s*:\s*)+", re.I
 )
 _NAME = re.compile(r"[^\W\d_](?:[^\W\d_]|[ '’.\-]){1,58}[^\W_.]?")
+_SITE = re.compile(r"\w\w\.\w")  # "www.shop", "shop.com"; but "J.-P. Martin"
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?"
 _SAFE_ADDRESS = re.compile(rf"(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -58,6 +59,21 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class OrderFacts:
+    """What a reply may say of orders, and what it must ask for.
+
+    `orders`: those that the reader may hear about, as the shop shows them (number, state, parcels, returns). `unproven`:
+    further numbers that they have given; `proof_given`: with something that may prove that they are theirs.
+    `sender_known`: the sender is a customer beyond doubt, so that a number is enough.
+    """
+
+    orders: tuple[Mapping[str, Any], ...] = ()
+    unproven: tuple[str, ...] = ()
+    proof_given: bool = False
+    sender_known: bool = False
+
+
+@dataclass(frozen=True)
 class Composed:
     """A finished message: `raw` (CRLF line ends) goes to the envelope recipient `recipient`."""
 
@@ -72,7 +88,7 @@ def draft_reply(
     *,
     shop_name: str,
     faq_answer: str | None = None,
-    order: Mapping[str, Any] | None = None,
+    orders: OrderFacts | None = None,
     signature: str | None = None,
     promised: datetime | None = None,
     kind: ReplyKind = "mail",
@@ -82,18 +98,20 @@ def draft_reply(
 
     `kind` is "mail" for an agent's reply, "automatic" for one that no agent reads before it goes out, "acknowledgement"
     for one that only says when an agent answers: at `promised` the latest, a moment in the shop's time zone.
-    `order` is the order's facts (number, state, parcels, returns, as the shop shows them) and is given only when
-    the sender is verified; without it the draft asks for proof. `faq_answer` is the Markdown of an answer that
-    fits.
+    Without `orders` it asks for the proof of every order that the mail names. `faq_answer` is the Markdown of an answer that
+    fits. In a reply that no agent reads only a known sender is called by their name: anybody can write another's.
     """
+    facts = orders or OrderFacts(unproven=sorting.order_numbers)
     language = template_language(sorting.language, templates)
     environment = _environment(templates, language)
     text = environment.get_template(f"{kind}.txt.j2").render(
-        name=_greeting_name(mail.from_name),
+        name=_greeting_name(mail.from_name) if kind == "mail" or facts.sender_known else "",
         motives=[guess.motive for guess in sorting.motives],
         wants_human=sorting.wants_human,
-        order=order,
-        order_numbers=sorting.order_numbers,
+        orders=facts.orders,
+        unproven=facts.unproven,
+        proof_given=facts.proof_given,
+        sender_known=facts.sender_known,
         faq_answer=_plain(faq_answer) if faq_answer else "",
         shop_name=shop_name,
         signature=signature or "",
@@ -230,7 +248,7 @@ def _plain(markdown: str) -> str:
 def _greeting_name(name: str) -> str:
     """The name to greet with; empty when the From header holds no person's name."""
     clean = " ".join(name.split()).strip("\"' ")
-    return clean if _NAME.fullmatch(clean) else ""
+    return clean if _NAME.fullmatch(clean) and not _SITE.search(clean) else ""
 
 
 def _one_line(text: str) -> str:
@@ -266,7 +284,8 @@ def _moment(value: datetime, language: str) -> str:
     """Weekday, day, month and time, as the language writes them: "lundi 30 novembre à 09:00"."""
     pattern = {"fr": "EEEE d MMMM 'à' HH:mm", "de": "EEEE, 'den' d. MMMM, 'um' HH:mm 'Uhr'"}.get(language)
     pattern = pattern or {"es": "EEEE, d 'de' MMMM, 'a las' HH:mm", "it": "EEEE d MMMM 'alle' HH:mm"}.get(language)
-    return str(format_moment(value, pattern or "EEEE d MMMM 'at' HH:mm", value.tzinfo, _locale(language)))
+    written = str(format_moment(value, pattern or "EEEE d MMMM 'at' HH:mm", value.tzinfo, _locale(language)))
+    return re.sub(r"(?<= )1 (?=[^\W\d])", "1er ", written, count=1) if language == "fr" else written
 
 
 def _day(value: date | str, language: str) -> str:

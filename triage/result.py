@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,8 @@ from triage.decide import DRAFT_ALL, Decision, Findings, Policy, decide
 from triage.machine import OurSide, Sent
 from triage.mime import LIMITS, Limits
 from triage.parse import Mail, read_mail
-from triage.sort import MailUnderstanding, Sorting, sort_all
+from triage.sort import MailUnderstanding, MotiveGuess, Sorting, sort_all
+from triage.urgency import Urgency
 from triage.verify import SenderCheck, verify_sender
 
 
@@ -74,6 +75,23 @@ class TriageResult:
             ],
             "defects": list(mail.defects),
         }
+
+
+def sorting_from(plain: Mapping[str, Any]) -> Sorting:
+    """The sorting that `TriageResult.to_dict` has written down. Raises KeyError when `plain` is none."""
+    urgency = plain["urgency"]
+    return Sorting(
+        language=plain["language"],
+        language_probability=plain["language_probability"],
+        motives=tuple(MotiveGuess(each["motive"], each["probability"]) for each in plain["motives"]),
+        # Not written down: a decision that was taken is not taken again.
+        confident=False,
+        error_rate=1.0,
+        wants_human=plain["wants_human"],
+        wants_human_probability=plain["wants_human_probability"],
+        order_numbers=tuple(plain["order_numbers"]),
+        urgency=Urgency(urgency["score"], tuple(urgency["reasons"])),
+    )
 
 
 def triage(

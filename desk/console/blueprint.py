@@ -558,7 +558,7 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
         told, now = _words(), utc_now()
         with doors.database.read() as session:
             found = load(session, conversation_id)
-            panel = customer_panel(session, found)
+            panel = customer_panel(session, found, doors.zone)
             case = mail_case(session, conversation_id) if found.channel == Channel.MAIL else None
             talk = transcript(session, conversation_id, after=after, before=before)
             previous = one_line(session, conversation_id, after) if after else None
@@ -566,6 +566,8 @@ def console_blueprint(doors: ConsoleDoors) -> Blueprint:
             trouble = trouble_with(session, found.contact)
             holder = agent_name(session, found.agent_id) if found.agent_id is not None else None
             corrected = corrections_of(session, conversation_id)
+        if case is not None and case.draft and not case.answered and _mine(found) and not after:
+            case = replace(case, draft=doors.redraft(case.mail) or case.draft)
         title = screen.customer_title(told, panel)
         motive = first_motive(case.sorting) if case else None
         last = talk.lines[-1].number if talk.lines else after

@@ -62,7 +62,8 @@ class ConsoleDoors:
     (text, language). `html` makes safe HTML of Markdown. `zone` is where agents read the time. At most
     `streams` browsers are kept informed by an open stream, the others ask every few seconds; `stopping` ends the streams.
     `files` holds the attachments' contents. `mailbox_alarms` are the mailboxes that nobody reads at the moment. `open_kept`
-    makes a case of a mail that has none (its id) and gives the case's id, None when somebody else was faster.
+    makes a case of a mail that has none (its id) and gives the case's id, None when somebody else was faster. `redraft` writes
+    the draft for a filed mail anew, with what is true now; None where the one that is kept stands.
     """
 
     database: Database
@@ -82,3 +83,4 @@ class ConsoleDoors:
     streams: int = 12
     stopping: threading.Event = field(default_factory=threading.Event)
     mailbox_alarms: Callable[[], Sequence[MailboxAlarm]] = tuple
+    redraft: Callable[[InboundMail], Mapping[str, str] | None] = lambda mail: None

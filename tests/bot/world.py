@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC
 from typing import Any
 
 from rasa_sdk.executor import ActionExecutor
@@ -75,7 +76,7 @@ class TestWorld:
     faq: Faq = field(default_factory=Faq)
 
     def executor(self) -> ActionExecutor:
-        return bot.build_executor(sessions=self.database.begin, faq=self.faq, desk=self.desk, clock=utc_now)
+        return bot.build_executor(sessions=self.database.begin, faq=self.faq, desk=self.desk, clock=utc_now, zone=UTC)
 
 
 @dataclass(frozen=True)

@@ -274,3 +274,44 @@ def test_who_writes_again_can_be_written_to_again(database: Database) -> None:
     file_mail(database, answered=(case,))
     with database.read() as session:
         assert desk.trouble_with(session, shop.DEMO_EMAIL) is None
+
+
+VICTIM, MALLORY = shop.DEMO_EMAIL, "mallory@evil.example"
+
+
+@pytest.mark.parametrize("standing", [{}, {"forged": True}])
+def test_who_is_only_named_is_not_led_into_a_strangers_case(database: Database, standing: dict[str, bool]) -> None:
+    case = open_case(database, sender=VICTIM, reply_to=MALLORY, **standing)
+    own = file_mail(database, tags=(case[:8],), sender=VICTIM, reply_to="", verified=True)
+    assert own != case
+    with database.read() as session:
+        assert desk.load(session, own).contact == VICTIM
+        assert desk.load(session, case).contact == MALLORY
+
+
+def test_a_forged_sender_takes_part_once_they_were_written_to(database: Database) -> None:
+    case = open_case(database, sender=VICTIM, reply_to="", forged=True)
+    assert file_mail(database, tags=(case[:8],), sender=VICTIM, reply_to="") != case
+    with database.begin() as session:
+        desk.put_out(session, key="k", conversation_id=case, message_id="<o@shop>", recipient=VICTIM, raw=b"")
+    assert file_mail(database, tags=(case[:8],), sender=VICTIM, reply_to="") == case
+
+
+def test_a_verified_sender_with_two_addresses_takes_part_with_both(database: Database) -> None:
+    case = open_case(database, sender=VICTIM, reply_to="office@example.net", verified=True)
+    assert file_mail(database, tags=(case[:8],), sender="office@example.net", reply_to="") == case
+    assert file_mail(database, tags=(case[:8],), sender=VICTIM, reply_to="") == case
+
+
+def test_the_one_who_wrote_last_is_answered(database: Database) -> None:
+    case = open_case(database, sender=VICTIM, reply_to="")
+    with database.begin() as session:
+        desk.put_out(
+            session, key="k", conversation_id=case, message_id="<o@shop>", recipient="paul@example.net", raw=b""
+        )
+    file_mail(database, tags=(case[:8],), sender="paul@example.net", reply_to="")
+    with database.read() as session:
+        assert desk.load(session, case).contact == "paul@example.net"
+    file_mail(database, tags=(case[:8],), sender=VICTIM, reply_to="", silent=True)
+    with database.read() as session:
+        assert desk.load(session, case).contact == "paul@example.net"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
 from email.policy import default
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -80,8 +81,8 @@ def sure(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.understanding, "read_mails", certain)
 
 
-def take(house: House, raw: bytes) -> InboundMail:
-    taken = mail_in.take_in(house.database, raw, "test")
+def take(house: House, raw: bytes, source: str = "test") -> InboundMail:
+    taken = mail_in.take_in(house.database, raw, source)
     assert worker.run_one(house, [READ_MAIL])
     with house.database.read() as session:
         return session.get_one(InboundMail, taken.mail_id)
@@ -165,6 +166,13 @@ class TestAnAnswer:
         if b"104001" not in raw:
             assert "Colissimo" not in (mail.draft or {})["text"]
 
+    @pytest.mark.parametrize("source", ["test", "import:old.mbox#1"])
+    def test_old_mail_of_an_archive_is_not_answered(self, house: House, source: str) -> None:
+        house = with_policy(house, motives=TRACKING, acknowledge=True)
+        raw = verified(Date=format_datetime(utc_now() - timedelta(days=3))) if source == "test" else verified()
+        mail = take(house, raw, source)
+        assert (decided(mail), sent(house)) == (("draft", ["too_old"]), [])
+
     @pytest.mark.parametrize("trouble", ["lost", "late", "delivered"])
     def test_an_order_with_something_to_explain_is_left_to_a_human(self, house: House, trouble: str) -> None:
         with house.database.begin() as session:
@@ -234,6 +242,7 @@ class TestAnAcknowledgement:
         take(house, letter(subject="Absence du bureau"))
         take(house, letter(stamp="dmarc=fail header.from=example.org"))
         take(house, letter(body="Newsletter", List_Id="<x.example>"))
+        take(house, letter(Reply_To="eve@evil.example"))
         assert sent(house) == []
 
     def test_an_address_that_cannot_be_written_to_is_left_to_an_agent(self, house: House) -> None:

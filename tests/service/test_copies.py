@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from email.message import EmailMessage
+from email.utils import format_datetime
 
 import pytest
 from sqlalchemy import select
@@ -11,7 +12,7 @@ from desk import READ_MAIL, Conversation, EventKind, InboundMail, MailKind, Outb
 from desk import read_again as read_quarantined
 from service import mail_in, worker
 from service.wiring import House
-from store import Job, JobState
+from store import Job, JobState, utc_now
 from tests.service.test_automatic_replies import US, with_policy
 from tests.service.test_mail import count, make_due, sweep_the_dead
 
@@ -23,12 +24,14 @@ ROUTES = (
     b"\twith esmtp; Mon, 5 Jan 2026 10:00:08 +0100\r\n",
 )
 
+NOW = format_datetime(utc_now())
+
 
 def letter(body: str = "Bonjour, où est mon colis ?\n\nOn ne me répond pas.", subject: str = "Mon colis") -> bytes:
     mail = EmailMessage()
     mail["From"] = "Camille Martin <camille.martin@example.org>"
     mail["To"] = f"{US}, info@librairie-tournesol.example"
-    mail["Date"] = "Mon, 05 Jan 2026 10:00:00 +0100"
+    mail["Date"] = NOW
     mail["Subject"] = subject
     mail["Message-ID"] = "<one@example.org>"
     mail.set_content(body)

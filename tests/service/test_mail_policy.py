@@ -66,7 +66,7 @@ def test_the_defaults_answer_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: 
             "[mail.policy.motives.refund]\nerror_rate = 2",
             ("mail.policy.motives.refund.error_rate", "less than or equal"),
         ),
-        ("[mail.policy.motives.refund]\nhour = 'open'", ("mail.policy.motives.refund.hour", "not permitted")),
+        ("[mail.policy.motives.refund]\nhour = 'open'", ("mail.policy.motives.refund.hour", "no such setting")),
         ("[mail.policy]\nper_hour = 0", ("mail.policy.per_hour", "greater than or equal to 1")),
     ],
 )
@@ -83,3 +83,32 @@ def test_a_mistake_is_named_by_its_key_with_the_remedy(
 def test_every_motive_of_the_taxonomy_has_a_paragraph() -> None:
     templates = {path.name.split(".")[0] for path in (Path(triage.__file__).parent / "templates" / "fr").iterdir()}
     assert set(known_motives()) <= templates
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[mail]\nrelay_start_tls = true", "mail.relay_start_tls: there is no such setting"),
+        ("[hours]\nholiday = ['2026-12-25']", "hours.holiday: there is no such setting"),
+        (
+            "[[mail.mailboxes]]\nname='a'\nhost='h'\nuser='u'\npassword='hunter2'\nfoldr='K'",
+            "mail.mailboxes.0.foldr: there",
+        ),
+        ("[mail.attachments]\nrefuse = []", "mail.attachments.refuse: there is no such setting"),
+        ("[limits]\nlogin = '10 per minut'", 'limits.login: "10 per minut" is no limit; write it as "20 per minute'),
+        ("[mail]\naddress = 'contact'", 'mail.address: "contact" is no address'),
+        ("[mail]\nlisten_port = 99999", "mail.listen_port"),
+        ("[hours]\nzone = 'Europe/Pariss'", 'hours.zone: "Europe/Pariss" is no time zone; write it as "Europe/Paris"'),
+        ("[hours]\nzone = '../etc'", "is no time zone"),
+        ("[hours]\nweek = {0 = '09:00'}", 'write it as "09:00-19:00"'),
+        ("[hours]\nweek = {7 = '09:00-10:00'}", "7 is no weekday"),
+        ("demo = false\n[mail]\nrelay_host = 'smtp.example'", "set mail.address"),
+    ],
+)
+def test_a_mistake_in_the_settings_is_named_with_the_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as told:
+        loaded(monkeypatch, tmp_path, text)
+    assert says in str(told.value)
+    assert "hunter2" not in str(told.value)

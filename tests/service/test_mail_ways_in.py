@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import mailbox
+import os
 import smtplib
+import socket
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,6 +41,66 @@ def with_mail(house: House, **values: Any) -> House:
     """The house with other `[mail]` settings."""
     settings = house.settings.model_copy(update={"mail": Mail.model_validate(values)})
     return replace(house, settings=settings)
+
+
+# ---- names and addresses that are no text
+
+
+def test_a_file_whose_name_is_no_text_is_taken_and_stops_nothing(database: Database, tmp_path: Path) -> None:
+    for folder in (tmp_path / "drop", tmp_path / "archive"):
+        folder.mkdir()
+        for index, name in enumerate((b"commande_\xe9.eml", b"zzz.eml")):
+            path = os.path.join(os.fsencode(folder), name)
+            Path(os.fsdecode(path)).write_bytes(letter(subject=f"{folder.name} {index}"))
+            os.utime(path, (0, 0))
+    assert mail_in.DropFolder(database, tmp_path / "drop").take_once() == 2
+    count = mail_in.import_mails(database, [tmp_path / "archive"], max_bytes=1024 * 1024)
+    assert (count.new, count.failures) == (2, [])
+    assert len(mails(database)) == 4
+    assert len(list((tmp_path / "taken").iterdir())) == 2
+
+
+def test_a_dropped_mail_that_cannot_be_stored_keeps_no_other_from_being_taken(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_in = mail_in.take_in
+
+    def fail_for_one(database: Database, raw: bytes, *rest: Any) -> mail_in.TakenMail:
+        if b"impossible" in raw:
+            raise OSError("disk full")
+        return take_in(database, raw, *rest)
+
+    monkeypatch.setattr(mail_in, "take_in", fail_for_one)
+    for name, subject in (("a.eml", "impossible"), ("b.eml", "possible")):
+        (tmp_path / "drop").mkdir(exist_ok=True)
+        (tmp_path / "drop" / name).write_bytes(letter(subject=subject))
+        os.utime(tmp_path / "drop" / name, (0, 0))
+    folder = mail_in.DropFolder(database, tmp_path / "drop")
+    assert folder.take_once() == 1
+    monkeypatch.undo()
+    assert folder.take_once() == 1
+
+
+def test_an_envelope_sender_that_is_no_text_costs_no_mail(database: Database) -> None:
+    mail = Mail(listen_port=free_port())
+    listener = Listener(database, mail)
+    listener.start()
+    with socket.create_connection(("127.0.0.1", mail.listen_port)) as line, line.makefile("rwb") as talk:
+        said = [talk.readline()]
+        for word in (
+            b"HELO x",
+            b"MAIL FROM:<jos\xe9@example.org>",
+            b"RCPT TO:<a@b.example>",
+            b"DATA",
+            letter() + b"\r\n.",
+        ):
+            talk.write(word + b"\r\n")
+            talk.flush()
+            said.append(talk.readline())
+    listener.stop()
+    assert said[-1].startswith(b"250")
+    [kept] = mails(database)
+    assert kept.envelope_from == "jos\ufffd@example.org"
 
 
 # ---- LMTP

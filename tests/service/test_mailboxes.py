@@ -173,6 +173,30 @@ def test_a_mail_can_be_moved_after_intake(
     assert list(server.flags("shop", "Traités").values()) == [{b"\\Seen"}]
 
 
+@pytest.mark.parametrize("after", ["seen", "move"])
+def test_a_mailbox_in_which_nothing_can_be_marked_is_read_and_told_of(
+    server: Dovecot, database: Database, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise IMAPClientError("NO [OVERQUOTA] quota exceeded")
+
+    reader = reader_of(database, server.mailbox("shop", after=after, move_to="Traités" if after == "move" else ""))
+    reader.read_once()
+    with monkeypatch.context() as patched:
+        patched.setattr(IMAPClient, "add_flags" if after == "seen" else "move", refuse)
+        for subject in ("un", "deux"):
+            server.deliver("shop", letter(subject))
+            with pytest.raises(IMAPClientError, match="OVERQUOTA"):
+                reader.read_once()
+    assert subjects(database) == ["un", "deux"]
+    assert trouble(database) == Trouble.SERVER
+
+    reader.read_once()
+    assert trouble(database) is None
+    folder = "INBOX" if after == "seen" else "Traités"
+    assert list(server.flags("shop", folder).values()) == [{b"\\Seen"}] * 2
+
+
 def test_a_new_uidvalidity_means_a_new_walk_and_no_mail_twice(server: Dovecot, database: Database) -> None:
     mails = [letter("un"), letter("deux")]
     for folder_exists in (False, True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 import dkim
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from flask.testing import FlaskClient
 from pydantic import ValidationError
 from sqlalchemy import select
@@ -194,6 +196,35 @@ def test_what_waits_for_a_human_is_counted_in_the_metrics(house: House, mail: in
     assert 'comptoir_mail_rows{state="quarantined"} 0.0' in told
 
 
+def test_an_agent_who_sends_again_at_once_is_not_forgotten(
+    house: House, sink: Path, mail: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.relay = replace(house.relay, kept_in=None)
+    kill_at(monkeypatch, house, Handover, "give")
+    doubt = worker.leave_in_doubt
+
+    def then_the_agent_clicks(*values: Any) -> None:
+        doubt(*values)
+        clicked.append(1)
+
+    clicked: list[int] = []
+    monkeypatch.setattr(worker, "leave_in_doubt", then_the_agent_clicks)
+    finish, open_jobs = worker._finish, []
+
+    def finished(session: Any, job: Job) -> None:
+        open_jobs.append(row(house, mail).state)  # as everybody else sees it until the commit
+        finish(session, job)
+
+    monkeypatch.setattr(worker, "_finish", finished)
+    make_due(house)
+    assert worker.run_one(house, [SEND_MAIL])
+    assert (clicked, open_jobs) == ([1], [OutboundState.SENDING])
+    with house.database.begin() as session:
+        assert desk.send_again(session, mail)
+    work(house)
+    assert row(house, mail).state == OutboundState.SENT
+
+
 # ---- what relays say
 
 
@@ -224,6 +255,39 @@ def relay_that(house: House, says: Says) -> Iterator[None]:
     house.relay = Relay("127.0.0.1", port, OURS)
     yield
     controller.stop()
+
+
+def test_a_relay_gets_the_password_only_when_its_certificate_can_be_trusted(
+    house: House, mail: int, tmp_path: Path
+) -> None:
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run([*request, *names], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(cert, key)
+    logins: list[Any] = []
+
+    def authenticator(*told: Any) -> AuthResult:
+        logins.append(told[-1])
+        return AuthResult(success=True)
+
+    port = free_port()
+    controller = Controller(
+        Says(), hostname="localhost", port=port, tls_context=context, require_starttls=True, authenticator=authenticator
+    )
+    controller.start()
+    house.relay = Relay("localhost", port, OURS, "shop", "hunter2", starttls=True)
+    assert worker.run_one(house, [SEND_MAIL])
+    assert logins == []
+    assert "CERTIFICATE_VERIFY_FAILED" in (row(house, mail).error or "")
+
+    house.relay = replace(house.relay, ca_file=cert)
+    make_due(house)
+    assert worker.run_one(house, [SEND_MAIL])
+    controller.stop()
+    assert len(logins) == 1
+    assert row(house, mail).state == OutboundState.SENT
 
 
 def test_trouble_is_tried_again_after_growing_waits_for_a_day(house: House, mail: int) -> None:

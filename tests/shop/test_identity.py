@@ -1,6 +1,6 @@
 """Nothing about an order without proof, and no way to try proofs without end."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import jwt
 import pytest
@@ -25,7 +25,7 @@ def test_number_and_email_or_postcode_prove(demo_shop: Database, number: str, pr
     assert outcome.verdict == Verdict.PROVEN
     with demo_shop.read() as session:
         assert outcome.order_id is not None
-        assert shop.view_order(session, outcome.order_id).number == DEMO_ORDER
+        assert shop.view_order(session, outcome.order_id, UTC).number == DEMO_ORDER
 
 
 def test_unknown_number_and_wrong_email_are_one_answer(demo_shop: Database) -> None:

@@ -1,7 +1,7 @@
 """The return policy, item by item, and the demo shop it is shown on."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from sqlalchemy import func, select
 
@@ -17,16 +17,18 @@ def lines_of(database: Database, number: str) -> tuple[int, dict[str, int]]:
     with database.begin() as session:
         outcome = shop.prove(session, "t", number, DEMO_EMAIL, now=NOW)
         assert outcome.order_id is not None
-        return outcome.order_id, {item.title: item.line_id for item in shop.view_order(session, outcome.order_id).items}
+        return outcome.order_id, {
+            item.title: item.line_id for item in shop.view_order(session, outcome.order_id, UTC).items
+        }
 
 
 def test_a_delivered_book_is_returned_once(demo_shop: Database) -> None:
     order, lines = lines_of(demo_shop, "104000")
     book = lines["Cuisiner les restes, Ana Soulier"]
     with demo_shop.begin() as session:
-        first = shop.create_return(session, order, book, POLICY, now=NOW)
+        first = shop.create_return(session, order, book, POLICY, now=NOW, zone=UTC)
     with demo_shop.begin() as session:
-        again = shop.create_return(session, order, book, POLICY, now=NOW)
+        again = shop.create_return(session, order, book, POLICY, now=NOW, zone=UTC)
         assert shop.refusal_of(session, order, book, POLICY, now=NOW) == Refusal.ALREADY_RETURNED
     assert isinstance(first, shop.ReturnView)
     assert first == again
@@ -55,9 +57,12 @@ def test_what_cannot_be_returned_is_refused_for_its_reason(demo_shop: Database) 
 def test_a_refused_return_leaves_nothing_behind(demo_shop: Database) -> None:
     order, lines = lines_of(demo_shop, "104233")
     with demo_shop.begin() as session:
-        assert shop.create_return(session, order, next(iter(lines.values())), POLICY, now=NOW) == Refusal.NOT_DELIVERED
+        assert (
+            shop.create_return(session, order, next(iter(lines.values())), POLICY, now=NOW, zone=UTC)
+            == Refusal.NOT_DELIVERED
+        )
     with demo_shop.read() as session:
-        assert shop.view_order(session, order).returns == ()
+        assert shop.view_order(session, order, UTC).returns == ()
 
 
 def test_the_demo_shop_has_enough_of_everything(demo_shop: Database) -> None:

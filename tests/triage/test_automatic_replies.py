@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from tests.triage.reader import Reader, Reading, mail
-from triage import compose, draft_reply, judge, read_mail, sort
+from triage import OrderFacts, compose, draft_reply, judge, read_mail, sort
 
 LANGUAGES = ("fr", "en", "de", "es", "it")
 BY = datetime(2026, 11, 30, 9, 0, tzinfo=ZoneInfo("Europe/Paris"))
@@ -47,7 +47,7 @@ def written(language: str, **values: object) -> str:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_an_automatic_answer_gives_facts_and_promises_nothing_else(language: str) -> None:
-    text = written(language, kind="automatic", order=ORDER)
+    text = written(language, kind="automatic", orders=OrderFacts((ORDER,)))
     assert "6A123" in text
     assert re.search("automat|automát", text, re.I)
     assert text.count("CMD-2026-104233") == 1
@@ -68,8 +68,13 @@ def test_whoever_asks_for_a_human_is_told_by_when(language: str) -> None:
     assert "None" not in written(language, kind="acknowledgement", wants_human=True)
 
 
+def test_the_first_of_a_month_is_written_as_the_french_write_it() -> None:
+    first = datetime(2026, 12, 1, 17, 0, tzinfo=ZoneInfo("Europe/Paris"))
+    assert "mardi 1er décembre à 17:00" in written("fr", kind="acknowledgement", promised=first)
+
+
 def test_an_acknowledgement_holds_no_order_data() -> None:
-    assert "104233" not in written("fr", kind="acknowledgement", order=ORDER, promised=BY)
+    assert "104233" not in written("fr", kind="acknowledgement", orders=OrderFacts((ORDER,)), promised=BY)
 
 
 def test_our_automatic_mail_is_marked_so_that_no_machine_answers_it() -> None:

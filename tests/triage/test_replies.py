@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.triage.reader import Reader, Reading, mail
-from triage import Draft, compose, draft_reply, read_mail, reply_subject, sort, template_language
+from triage import Draft, OrderFacts, compose, draft_reply, read_mail, reply_subject, sort, template_language
 from triage.reply import MAX_REFERENCES, TEMPLATES
 
 NOW = datetime(2026, 3, 2, 10, 12, tzinfo=UTC)
@@ -56,14 +56,16 @@ def sent(**given: Any) -> EmailMessage:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("motive", MOTIVES)
-@pytest.mark.parametrize("order", [None, ORDER])
-def test_every_motive_has_a_paragraph_in_every_language(
-    language: str, motive: str, order: dict[str, Any] | None
-) -> None:
+@pytest.mark.parametrize(
+    "orders",
+    [None, OrderFacts((ORDER,)), OrderFacts((), ("CMD-2026-104233",), True), OrderFacts(sender_known=True)],
+    ids=["nothing", "facts", "proof", "known"],
+)
+def test_every_motive_has_a_paragraph_in_every_language(language: str, motive: str, orders: OrderFacts | None) -> None:
     reading = Reading(
         language=language, motives=((motive, 0.9),), predicted=(motive,), order_numbers=("CMD-2026-104233",)
     )
-    written = draft(reading, order=order)
+    written = draft(reading, orders=orders)
     assert written.language == language
     assert len(written.text.split("\n\n")) >= 4
     assert "Librairie Tournesol" in written.text
@@ -93,10 +95,43 @@ def test_order_facts_appear_only_when_they_are_given() -> None:
     unverified = draft(reading).text
     assert "l'adresse e-mail ou le code postal" in unverified
     assert "Colissimo" not in unverified
-    verified = draft(reading, order=ORDER).text
+    verified = draft(reading, orders=OrderFacts((ORDER,))).text
     assert "du 1er mars 2026 est expédiée, livraison prévue le 5 mars 2026." in verified
     assert "Colis Colissimo 6A123 : en cours d'acheminement, attendu le 5 mars 2026." in verified
     assert "Retour RET-7 (Carnet) : reçu, remboursement de 19,90" in verified
+
+
+def parcel(state: str) -> dict[str, Any]:
+    return {**ORDER["parcels"][0], "state": state}
+
+
+@pytest.mark.parametrize("state", ["at_pickup_point", "lost", "delivered"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_has_arrived_or_is_lost_is_not_expected(language: str, state: str) -> None:
+    order = ORDER | {"state": "delivered", "parcels": [parcel(state)]}
+    assert "5" not in draft(Reading(language=language), orders=OrderFacts((order,))).text.replace("104233", "")
+
+
+def test_every_order_that_was_named_is_spoken_of() -> None:
+    other = ORDER | {"number": "CMD-2026-104000", "parcels": [], "returns": []}
+    text = draft(Reading(), orders=OrderFacts((ORDER, other), ("CMD-2026-999999",))).text
+    assert "Votre commande CMD-2026-104233" in text
+    assert "Votre commande CMD-2026-104000" in text
+    assert "pour la commande CMD-2026-999999 ?" in text
+
+
+def test_what_has_been_given_is_not_asked_for_again() -> None:
+    given = draft(Reading(), orders=OrderFacts((), ("CMD-2026-104233",), proof_given=True)).text
+    assert "j'ai bien reçu votre numéro de commande (CMD-2026-104233) et vos coordonnées" in given
+    assert "pouvez-vous" not in given
+    known = draft(Reading(), orders=OrderFacts(sender_known=True)).text
+    assert "le numéro de la commande" in known
+    assert "adresse e-mail" not in known
+
+
+def test_a_reply_that_nobody_reads_calls_only_a_known_sender_by_their_name() -> None:
+    assert "Jean Dupont" not in draft(kind="acknowledgement").text
+    assert "Bonjour Jean Dupont" in draft(kind="acknowledgement", orders=OrderFacts(sender_known=True)).text
 
 
 def test_several_motives_give_several_paragraphs_and_ask_once() -> None:
@@ -125,6 +160,8 @@ def test_who_asked_for_a_human_is_told_that_one_answers() -> None:
         ("Anne-Marie O'Neill <a@client.example>", "Bonjour Anne-Marie O'Neill,"),
         ("jean1975 <jean@client.example>", "Bonjour,"),
         ('"WIN http://evil.example" <jean@client.example>', "Bonjour,"),
+        ("Gagnez un iPhone sur evil-shop.com <jean@client.example>", "Bonjour,"),
+        ("J.-P. Martin <jean@client.example>", "Bonjour J.-P. Martin,"),
         ('"{{ 7*7 }}" <jean@client.example>', "Bonjour,"),
         ("jean@client.example", "Bonjour,"),
     ],
@@ -139,6 +176,7 @@ def test_only_a_name_is_greeted(sender: str, greeting: str) -> None:
         ("Colis", "Re: Colis"),
         ("Re: Colis", "Re: Colis"),
         ("RE: AW: Antw: Réf : TR: Fwd: Colis", "Re: Colis"),
+        ("Réf : 104233", "Re: Réf : 104233"),
         ("Re[2]: Colis", "Re: Colis"),
         ("Retour : mon colis", "Re: Retour : mon colis"),
         ("", "Re:"),
