@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,10 @@ _ABOUT_AN_ORDER = frozenset({"order_tracking", "provide_order_number", "provide_
 _COURTESIES = frozenset({"affirm", "deny", "greet", "thanks", "goodbye"})
 _COURTESY_THRESHOLD = 0.8
 _COURTESY_WORDS = 4
+_CONSENT = "affirm"
+_CONSENT_THRESHOLD = 0.9
+_SAID = re.compile(r"[^\W_]|[\u2764\U0001f44b\U0001f44c\U0001f44d\U0001f64f\u2705\u2714]")
+"""Something that may be a yes: a letter, a number, or one of the signs for it."""
 
 
 class EntityReading(Protocol):
@@ -50,12 +55,13 @@ class Reading(Protocol):
 def nlu_response(reading: Reading, threshold: float) -> dict[str, Any]:
     """The body of `POST /model/parse`.
 
-    A wish for a human goes before everything. A message that is nothing but an order number, an e-mail or a postcode says
-    what it is by itself. Any other intent below `threshold` becomes `nlu_fallback`, unless the message is mostly such an entity,
-    a question about an order that it numbers (all that follows is the request for a proof), or a short courtesy: a yes or a no
-    answers our own question and needs less certainty than a motive.
+    A wish for a human goes before everything, and only its own detector tells it: to be unlike every other intent is none. A
+    message that is nothing but an order number, an e-mail or a postcode says what it is by itself. Any other intent below
+    `threshold` becomes `nlu_fallback`, unless the message is mostly such an entity, a question about an order that it numbers
+    (all that follows is the request for a proof), or a short courtesy: a yes or a no answers our own question and needs less
+    certainty than a motive. A yes makes a return, so that a doubtful one, or one that asks something, is none.
     """
-    intent, confidence = reading.intent, reading.confidence
+    intent, confidence = _likeliest(reading)
     if reading.wants_human:
         intent, confidence = "talk_to_human", reading.wants_human_probability
     elif (share := _entity_share(reading)) >= _NOTHING_ELSE or (confidence < threshold and share > _MOSTLY):
@@ -80,6 +86,16 @@ def nlu_response(reading: Reading, threshold: float) -> dict[str, Any]:
             for entity in reading.entities
         ],
     }
+
+
+def _likeliest(reading: Reading) -> tuple[str, float]:
+    """The likeliest intent that the message may have."""
+    ranking = [pair for pair in reading.ranking if pair[0] != "talk_to_human"] or [(reading.intent, reading.confidence)]
+    intent, confidence = (reading.intent, reading.confidence) if reading.intent != "talk_to_human" else ranking[0]
+    doubtful = confidence < _CONSENT_THRESHOLD or "?" in reading.text
+    if (intent == _CONSENT and doubtful) or not _SAID.search(reading.text):
+        return FALLBACK, 1 - confidence
+    return intent, confidence
 
 
 def _entity_share(reading: Reading) -> float:

@@ -26,9 +26,10 @@ QUIET_SECONDS = 5.0  # training starts when an editor has stopped saving for tha
 
 @dataclass(frozen=True)
 class TrainedHeads:
-    """New heads and the thresholds that were calibrated for them."""
+    """New heads and the thresholds that were calibrated for them. `heads` None: there are none that may be believed, and the
+    index speaks for every entry."""
 
-    heads: Heads
+    heads: Heads | None
     thresholds: Thresholds
 
 
@@ -92,7 +93,8 @@ class FaqLive:
 
     train: called in a thread of its own, with content whose wordings the heads have not learnt; returns the heads to
     serve, or None to keep the present ones. on_mistakes: called with all mistakes whenever they change.
-    `learnt`: the texts that `heads` were trained on; None: those of the content as it is now.
+    `learnt`: the texts that `heads` were trained on; None: those of the content as it is now. `unanswerable`: questions that
+    no entry answers.
     """
 
     def __init__(
@@ -103,12 +105,14 @@ class FaqLive:
         thresholds: Thresholds | None = None,
         *,
         learnt: Iterable[str] | None = None,
+        unanswerable: Sequence[str] = (),
         train: Train | None = None,
         on_mistakes: Callable[[Sequence[Mistake]], None] | None = None,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._directory = directory
         self._encoder = encoder
+        self._unanswerable = unanswerable
         self._train = train
         self._on_mistakes = on_mistakes
         self._quiet_seconds = quiet_seconds
@@ -120,7 +124,7 @@ class FaqLive:
         self._mistakes: tuple[Mistake, ...] = ()
         content = load_content(directory)
         known = [text for _, text in _texts(content)] if learnt is None else learnt
-        space = Space.of(encoder, heads, known)
+        space = Space.of(encoder, heads, known, unanswerable)
         self._search = FaqSearch.within(space, content, thresholds or Thresholds())
         self._report(content)
 
@@ -159,7 +163,7 @@ class FaqLive:
 
     def serve(self, trained: TrainedHeads, learnt: Content) -> None:
         """Answer with these heads from now on; `learnt` is the content that they were trained on."""
-        space = Space.of(self._encoder, trained.heads, [text for _, text in _texts(learnt)])
+        space = Space.of(self._encoder, trained.heads, [text for _, text in _texts(learnt)], self._unanswerable)
         # The slow part, encoding every wording in the new space, happens before anybody has to wait.
         ready = FaqSearch.within(space, self._search.content, trained.thresholds)
         with self._writing:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,19 +104,33 @@ class Space:
     """One model's space: where texts become vectors, and how cosines become probabilities there.
 
     `heads` None: the plain encoder. `learnt`: folded texts that the heads were trained on; None means every text of the
-    entries that they have labels for.
+    entries that they have labels for. `unanswerable`: float32 (n, dim), what no entry answers, for the index alone: the heads
+    have a class for it.
     """
 
     embeddings: Embeddings
     heads: Heads | None
     learnt: frozenset[str] | None
+    unanswerable: Vectors
     scale: Scale | None = None
 
     @classmethod
-    def of(cls, encoder: TextEncoder, heads: Heads | None, learnt: Iterable[str] | None = None) -> Space:
-        """learnt: the texts that the heads were trained on."""
+    def of(
+        cls,
+        encoder: TextEncoder,
+        heads: Heads | None,
+        learnt: Iterable[str] | None = None,
+        unanswerable: Sequence[str] = (),
+    ) -> Space:
+        """learnt: the texts that the heads were trained on; unanswerable: questions that no entry answers."""
         embeddings = Embeddings(encoder.encode if heads is None else heads.embed)
-        return cls(embeddings, heads, None if learnt is None else frozenset(map(fold, learnt)))
+        needed = unanswerable if heads is None else ()
+        against = encoder.encode(needed) if needed else np.zeros((0, 1), np.float32)
+        return cls(embeddings, heads, None if learnt is None else frozenset(map(fold, learnt)), against)
+
+    def is_unanswerable(self, question: Vectors, cosine: float) -> bool:
+        """Whether a question, float32 (1, dim), is as near to one that no entry answers as to its nearest wording."""
+        return len(self.unanswerable) > 0 and float((self.unanswerable @ question[0]).max()) >= cosine
 
     def knows(self, slug: str, text: str) -> bool:
         if self.heads is None or slug not in self.heads.labels:
@@ -135,8 +149,10 @@ class FaqSearch:
         thresholds: Thresholds | None = None,
         *,
         learnt: Iterable[str] | None = None,
+        unanswerable: Sequence[str] = (),
     ) -> None:
-        self._prepare(Space.of(encoder, ensemble, learnt), content, thresholds or Thresholds())
+        space = Space.of(encoder, ensemble, learnt, unanswerable)
+        self._prepare(space, content, thresholds or Thresholds())
 
     @classmethod
     def within(cls, space: Space, content: Content, thresholds: Thresholds) -> FaqSearch:
@@ -156,7 +172,7 @@ class FaqSearch:
         self._index = WordingIndex(space.embeddings.of([wording.text for wording in wordings]), wordings)
         # The scale belongs to the encoder far more than to the content: fitted once, kept through every edit.
         self._scale = space.scale or self._index.fit_scale()
-        self.space = Space(space.embeddings, space.heads, space.learnt, self._scale)
+        self.space = replace(space, scale=self._scale)
         self._columns = _columns(space.heads.labels if space.heads else (), self._index.slugs)
         self._exact = _unambiguous(wordings)
         self._cache: OrderedDict[tuple[str, str, int], FaqResult] = OrderedDict()
@@ -182,14 +198,17 @@ class FaqSearch:
     def _search(self, text: str, language: str, k: int) -> FaqResult:
         if not any(letter.isalnum() for letter in text) or not self._index.slugs:
             return NOTHING
-        cosines, rows = self._index.nearest(self.space.embeddings.question(text))
+        question = self.space.embeddings.question(text)
+        cosines, rows = self._index.nearest(question)
         scores, limit = self._weigh(text, *self._index.masses(cosines[0], rows[0], self._scale))
         typed = self._exact.get(fold(text))
         if typed is not None:
             scores = np.where(np.arange(len(scores)) == typed, 1.0, 0.0)
         order = np.argsort(-scores, kind="stable")
         best = int(order[0])
-        answered = typed is not None or bool(scores[best] >= limit)
+        answered = typed is not None or bool(
+            scores[best] >= limit and not self.space.is_unanswerable(question, float(cosines[0, 0]))
+        )
         nearest = _nearest_wordings(self._index, rows[0])
         top = tuple(self._hit(int(number), float(scores[number]), language, nearest) for number in order[: max(k, 1)])
         return FaqResult(answered, self._index.slugs[best], float(scores[best]), top)

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from models.human import HumanOpinion, HumanRequestDetector
     from models.language import LanguageReader
     from models.motives import MotiveReader
-    from models.risk import Threshold, choose_threshold
+    from models.risk import NEVER, Threshold, choose_threshold
     from models.train import Trained, train_chat, train_faq, train_human, train_language, train_mail
     from models.understanding import (
         ChatReading,
@@ -74,7 +74,7 @@ else:
         "human": "HumanOpinion HumanRequestDetector",
         "language": "LanguageReader",
         "motives": "MotiveReader",
-        "risk": "Threshold choose_threshold",
+        "risk": "NEVER Threshold choose_threshold",
         "train": "Trained train_chat train_faq train_human train_language train_mail",
         "understanding": "ChatReading MailReading Understanding load_understanding read_threshold served_threshold",
     }
@@ -91,6 +91,7 @@ else:
 __all__ = [
     "LANGUAGES",
     "LIGHT",
+    "NEVER",
     "OUT_OF_SCOPE",
     "TALK_TO_HUMAN",
     "ArtifactError",

@@ -46,7 +46,7 @@ def next_version(artifacts: Path, name: str, digest: str) -> str:
 def current_version(artifacts: Path, name: str) -> str | None:
     """The version that is served, or None before the first training."""
     pointer = artifacts / name / "current"
-    return pointer.read_text(encoding="utf-8").strip() if pointer.exists() else None
+    return (pointer.read_text(encoding="utf-8").strip() or None) if pointer.exists() else None
 
 
 def current_folder(artifacts: Path, name: str) -> Path:

@@ -38,6 +38,7 @@ MODES = {LIGHT: USE_V3, FULL: f"{USE_V3}+{E5}"}
 """`light` is one encoder; `full` asks a second one too: better answers, at five times the time."""
 CACHED_TEXTS = 4096
 REMEMBERED_BATCH = 512  # what a few messages are cut into; a bigger batch is training text and would push the rest out
+SLICE = 64  # texts that are read without letting others in between
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
 
 
@@ -168,6 +169,11 @@ class Encoder:
         return Reading.whole(texts, self.encode(texts))
 
     def _run(self, texts: Sequence[str]) -> Vectors:
+        # Training text, in slices: between two of them a shopper's message gets its turn.
+        slices = [self._run_slice(texts[start : start + SLICE]) for start in range(0, len(texts), SLICE)]
+        return slices[0] if len(slices) == 1 else np.concatenate(slices)
+
+    def _run_slice(self, texts: Sequence[str]) -> Vectors:
         features = self.model.preprocess([_cut(text) or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
         with self._model_lock, torch.inference_mode():

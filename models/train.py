@@ -7,6 +7,7 @@ version was made from the same data by the same method; otherwise train, measure
 from __future__ import annotations
 
 import json
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -45,6 +46,9 @@ Metrics = dict[str, float]
 
 POLICY_ERROR_RATES = (0.005, 0.01, 0.02, 0.05, 0.1)
 """The error rates that a mail policy can ask for; a threshold of the mail artefact is kept for each."""
+SERVED = "served"
+UNREADABLE = (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile)
+"""What loading a version raises that another encoder or method has made, or that is damaged."""
 TOLERANCE = 0.005  # a frozen set of a few hundred texts cannot tell half a per cent from chance
 
 
@@ -275,10 +279,9 @@ class _Task:
 
 
 def _train(task: _Task, artifacts: Path, progress: Progress) -> Trained:
-    known = versions(artifacts, task.name)
-    if known and known[-1].endswith(task.digest):
-        card = read_card(artifacts / task.name / known[-1])
-        return Trained(task.name, known[-1], "up to date", "same data, same method", card["metrics"])
+    done = _done_before(task, artifacts)
+    if done is not None:
+        return done
     model = task.fit()
     version = next_version(artifacts, task.name, task.digest)
     folder = artifacts / task.name / version
@@ -294,7 +297,7 @@ def _train(task: _Task, artifacts: Path, progress: Progress) -> Trained:
         "encoder": task.encoder.version if task.encoder else "none",
         "data_hash": task.digest,
         "frozen_texts": len(task.frozen),
-        "verdict": f"kept, not served: {worse}" if worse else "served",
+        "verdict": f"kept, not served: {worse}" if worse else SERVED,
         "metrics": found,
         "training_text": dict(task.description),
         **sections,
@@ -310,6 +313,27 @@ def _train(task: _Task, artifacts: Path, progress: Progress) -> Trained:
     )
 
 
+def _done_before(task: _Task, artifacts: Path) -> Trained | None:
+    """What came of the same training before; None when it is to be done (again).
+
+    Cut short before it was served, it is served now. What cannot be read any more is trained anew.
+    """
+    known = versions(artifacts, task.name)
+    if not known or not known[-1].endswith(task.digest):
+        return None
+    version = known[-1]
+    try:
+        card = read_card(artifacts / task.name / version)
+        task.load(artifacts / task.name / version)
+    except UNREADABLE:
+        return None
+    if card["verdict"] != SERVED:
+        return Trained(task.name, version, "kept", f"as before: {card['verdict']}", card["metrics"])
+    if current_version(artifacts, task.name) is None:
+        promote(artifacts, task.name, version)
+    return Trained(task.name, version, "up to date", "same data, same method", card["metrics"])
+
+
 def _worse_than_served(task: _Task, model: Any, artifacts: Path) -> str:
     """Why the new model must not be served, or "" when it may. Both are measured on the same texts, today's frozen set."""
     served = current_version(artifacts, task.name)
@@ -317,7 +341,7 @@ def _worse_than_served(task: _Task, model: Any, artifacts: Path) -> str:
         return ""
     try:
         old = task.load(artifacts / task.name / served)
-    except (ValueError, OSError):  # of another encoder or method, or gone: there is nothing left to be worse than
+    except UNREADABLE:  # of another encoder or method, damaged, or gone: there is nothing left to be worse than
         return ""
     common = task.comparable(old, model)
     if not common:

@@ -24,6 +24,7 @@ from models import (
     MailReading,
     Threshold,
     Understanding,
+    choose_threshold,
     current_folder,
     read_threshold,
 )
@@ -148,9 +149,13 @@ class Learned:
 
 def open_learned(settings: Settings) -> Learned:
     """All that an explanation is made from. Raises models.ArtifactError, naming the remedy, when nothing is trained yet."""
-    chat, mail, faq = (read_threshold(current_folder(settings.artifacts_dir, name)) for name in ("chat", "mail", "faq"))
+    chat, mail = (read_threshold(current_folder(settings.artifacts_dir, name)) for name in ("chat", "mail"))
     encoder = open_encoder(settings)
     understanding, search = open_understanding(settings, encoder), open_faq_search(settings, encoder)
+    if search.space.heads is None:
+        faq = choose_threshold((), (), settings.error_rate)
+    else:
+        faq = read_threshold(current_folder(settings.artifacts_dir, "faq"))
     return Learned(understanding, search, chat, mail, faq, as_triage_policy(settings.mail.policy))
 
 
@@ -406,8 +411,9 @@ def _stated(threshold: Threshold, what: str) -> str:
     if threshold.answered == 0:
         return f"no threshold kept {what} within {threshold.target:.1%}, so nothing passes"
     return (
-        f"set for at most {threshold.target:.1%} {what}: of {threshold.questions} held-out texts "
-        f"{threshold.answered} passed, {threshold.wrong} of them wrongly"
+        f"set where {threshold.target:.1%} {what} are to be expected: of {threshold.questions} held-out texts "
+        f"{threshold.answered} passed, {threshold.wrong} of them wrongly, so that {threshold.upper_bound:.1%} is the most that is "
+        f"likely ({threshold.confidence:.0%} confidence)"
     )
 
 

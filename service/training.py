@@ -9,7 +9,7 @@ import queue
 import signal
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -41,6 +41,8 @@ DIALOGUE = "dialogue"
 
 CHAINS = (("mail", DIALOGUE), ("chat", "human"), ("faq", "language"))
 """What is trained after what: `human` listens to `chat`. Chains do not depend on each other; the longest comes first."""
+MOST_ENTRIES = 600
+"""Of an FAQ that heads are trained for: the time grows with the square of their number."""
 SIDE_BY_SIDE = 2  # each takes 0.8 GB
 
 Step = tuple[str, bool]
@@ -145,10 +147,17 @@ class TrainingText:
         for _ in (self.turns, self.mails, self.frozen_questions, self.frozen_turns, self.frozen_mails):
             pass
 
+    def about(self, slugs: Collection[str], rows: Sequence[Example]) -> list[Example]:
+        """Of shipped `rows` those about the entries `slugs`, and those about nothing. What is asked about a topic that a shop
+        has dropped is what no entry answers, unless entries of the shop's own may have taken its place."""
+        dropped_for_good = set(slugs) <= {wording.label for wording in self.wordings}
+        about = {row: row.label is None or row.label in slugs for row in rows}
+        return [row if about[row] else replace(row, label=None) for row in rows if about[row] or dropped_for_good]
+
     def questions(self, content: faq_kb.Content) -> tuple[Example, ...]:
         """What the FAQ's heads learn from files: each wording with its entry, and what no entry answers."""
         slugs = {slug for _, slug in content.entries}
-        further = (wording for wording in self.wordings if wording.label in slugs)
+        further = self.about(slugs, self.wordings)
         acts = tuple(
             Example(turn.text, None, turn.language, turn.author) for turn in self.turns if turn.label in NO_QUESTION
         )
@@ -211,6 +220,9 @@ def _train_chain(
                 lines.append(tasks[name](lambda step: steps.put((step, False))))
             except (models.ArtifactError, TrainingFailed) as error:
                 raise TrainingError(str(error)) from error
+            except OSError as error:
+                where = settings.artifacts_dir
+                raise TrainingError(f'"{name}" could not be trained: {error}; see to {where}, train again') from error
             steps.put((name, True))
     return lines
 
@@ -225,6 +237,11 @@ def train_faq(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> 
         settings.artifacts_dir,
         target_error=settings.error_rate,
     )
+
+
+def too_many_entries(content: faq_kb.Content) -> bool:
+    """Whether an FAQ is searched by its wordings alone, without trained heads."""
+    return len({slug for _, slug in content.entries}) > MOST_ENTRIES
 
 
 def roll_back(settings: Settings, name: str) -> str:
@@ -243,6 +260,8 @@ def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str
 
     def faq(progress: Callable[[str], None]) -> str:
         content = faq_kb.load_content(settings.content_dir)
+        if too_many_entries(content):
+            return f"{'faq':9} skipped (more than {MOST_ENTRIES} entries: questions are compared with their wordings alone)"
         frozen = _known_questions(text, content)
         questions = (*text.questions(content), *text.corrections(content).questions)
         return _line(models.train_faq(questions, frozen, encoder, where, progress, target_error=settings.error_rate))
@@ -293,9 +312,9 @@ def _newest(body: str) -> str:
 
 
 def _known_questions(text: TrainingText, content: faq_kb.Content) -> Sequence[Example]:
-    """The frozen questions about entries that the content has; a shop that drops a topic is not measured on it."""
+    """The frozen questions, those about a topic that the shop has dropped as questions that no entry answers."""
     slugs = {slug for _, slug in content.entries}
-    return [row for row in text.frozen_questions if row.label is None or row.label in slugs]
+    return text.about(slugs, text.frozen_questions)
 
 
 def _mail_texts(mails: Sequence[MailExample]) -> list[Example]:

@@ -14,7 +14,7 @@ from bot import Reply
 from desk import Actor, Event, EventKind
 from models import Encoder, HeadEnsemble, Understanding
 from service.settings import Settings
-from service.training import train_faq
+from service.training import OUT_OF_SCOPE_DIR, too_many_entries, train_faq
 from store import Database
 
 log = structlog.get_logger()
@@ -34,27 +34,37 @@ def open_understanding(settings: Settings, encoder: Encoder) -> Understanding:
 
 def open_faq_live(settings: Settings, encoder: Encoder) -> faq_kb.FaqLive:
     """The FAQ that follows its folder once started; new wordings are learned in the background."""
-    heads, thresholds = _heads(settings, encoder)
+    trained = _heads(settings, encoder, faq_kb.load_content(settings.content_dir))
 
     def train(content: faq_kb.Content) -> faq_kb.TrainedHeads | None:
+        if too_many_entries(content):
+            return _heads(settings, encoder, content)
         trained = train_faq(settings, encoder, content)
         log.info("FAQ heads", version=trained.version, status=trained.status, reason=trained.reason)
         if trained.status == "kept":
             return None
-        return faq_kb.TrainedHeads(*_heads(settings, encoder))
+        return _heads(settings, encoder, content)
 
     def on_mistakes(mistakes: Sequence[faq_kb.Mistake]) -> None:
         for mistake in mistakes:
             log.warning("FAQ content has a mistake; the last good version is served", where=str(mistake))
 
-    return faq_kb.FaqLive(settings.content_dir, encoder, heads, thresholds, train=train, on_mistakes=on_mistakes)
+    return faq_kb.FaqLive(
+        settings.content_dir,
+        encoder,
+        trained.heads,
+        trained.thresholds,
+        unanswerable=_unanswerable(),
+        train=train,
+        on_mistakes=on_mistakes,
+    )
 
 
 def open_faq_search(settings: Settings, encoder: Encoder) -> faq_kb.FaqSearch:
     """The FAQ as its folder is at this moment."""
-    heads, thresholds = _heads(settings, encoder)
     content = faq_kb.load_content(settings.content_dir)
-    return faq_kb.FaqSearch(encoder, content, heads, thresholds)
+    trained = _heads(settings, encoder, content)
+    return faq_kb.FaqSearch(encoder, content, trained.heads, trained.thresholds, unanswerable=_unanswerable())
 
 
 def unanswered_questions(database: Database) -> Counter[str]:
@@ -87,6 +97,18 @@ def find_gaps(settings: Settings) -> list[faq_kb.Gap]:
     return list(faq_kb.find_gaps(list(questions.items()), encoder, open_faq_search(settings, encoder)))
 
 
-def _heads(settings: Settings, encoder: Encoder) -> tuple[HeadEnsemble, faq_kb.Thresholds]:
+def _heads(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> faq_kb.TrainedHeads:
+    """The heads to serve; none where there are too many entries for any, or where training found no probability from which
+    they may be believed (a shop's own FAQ with few wordings): the index knows every wording too, and is sure of what is near
+    one."""
+    if too_many_entries(content):
+        return faq_kb.TrainedHeads(None, faq_kb.Thresholds())
     folder = models.current_folder(settings.artifacts_dir, "faq")
-    return HeadEnsemble.load(folder, encoder), faq_kb.Thresholds(heads=models.served_threshold(folder))
+    threshold = models.served_threshold(folder)
+    if threshold >= models.NEVER:
+        return faq_kb.TrainedHeads(None, faq_kb.Thresholds())
+    return faq_kb.TrainedHeads(HeadEnsemble.load(folder, encoder), faq_kb.Thresholds(heads=threshold))
+
+
+def _unanswerable() -> list[str]:
+    return [row.text for row in models.read_out_of_scope(OUT_OF_SCOPE_DIR)]

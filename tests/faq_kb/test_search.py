@@ -242,3 +242,22 @@ def test_shares_of_entries_and_of_none_add_up_to_one() -> None:
     assert learnt.sum() + fresh.sum() == pytest.approx(1 - none)
     assert fresh[0] > 0.9
     assert learnt[1] == 0
+
+
+def test_what_is_nearer_to_a_question_that_nobody_answers_is_not_answered(encoder: Encoder, small: Content) -> None:
+    sure = Thresholds(index=0.0)
+    question = "combien coûte une livraison de pizza"
+    assert FaqSearch(encoder, small, thresholds=sure).search(question, "fr").answered
+
+    search = FaqSearch(
+        encoder, small, thresholds=sure, unanswerable=["une livraison de pizza, c'est combien", "il pleut ?"]
+    )
+
+    assert not search.search(question, "fr").answered
+    assert search.search("frais de port, c'est combien svp", "fr").answered
+
+
+def test_the_heads_have_a_class_for_what_nobody_answers(encoder: Encoder, small: Content, heads: HeadEnsemble) -> None:
+    question = "je ne retrouve plus mon mot de passe"
+    search = FaqSearch(encoder, small, heads, Thresholds(heads=0.0), unanswerable=[question])
+    assert search.search(question, "fr").answered

@@ -43,6 +43,19 @@ def test_threads_get_the_same_vectors_as_a_batch(encoder: Encoder) -> None:
     assert np.allclose(alone, encoder.encode(texts), atol=1e-3)
 
 
+def test_a_message_is_read_while_training_text_is() -> None:
+    encoder = load_encoder()
+    texts = [f"une phrase d'entraînement numéro {number}, assez longue pour durer" for number in range(4000)]
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(encoder.encode, texts)
+        read = 0
+        while not training.done():
+            encoder.encode([f"où est mon colis {read} ?"])
+            read += 1
+    assert read >= 5, "messages waited for the whole of it"
+    assert np.allclose(training.result()[:3], encoder.encode(texts[:3]), atol=1e-3)
+
+
 def test_words_looked_up_give_the_pieces_that_the_whole_text_gives() -> None:
     model = str(use.RESOURCES / "sp.model")
     texts = [turn.text for turn in read_nlu(NLU)[::7]]

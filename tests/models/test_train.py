@@ -11,6 +11,7 @@ from models import (
     ArtifactError,
     Encoder,
     Example,
+    HeadEnsemble,
     current_folder,
     current_version,
     read_card,
@@ -121,3 +122,42 @@ def test_a_training_that_was_cut_short_goes_after_a_day(artifacts: Path) -> None
 def test_an_untrained_artefact_names_the_remedy(artifacts: Path) -> None:
     with pytest.raises(ArtifactError, match="comptoir train"):
         current_folder(artifacts, "chat")
+
+
+def test_what_was_kept_and_not_served_is_said_to_be_so_again(
+    turns: list[Example], shuffled: list[Example], encoder: Encoder, artifacts: Path
+) -> None:
+    first = train_chat(turns, FROZEN, encoder, artifacts)
+    kept = train_chat(shuffled, FROZEN, encoder, artifacts)
+    again = train_chat(shuffled, FROZEN, encoder, artifacts)
+    assert (kept.status, again.status, again.version) == ("kept", "kept", kept.version)
+    assert "not served" in again.reason
+    assert current_version(artifacts, "chat") == first.version
+
+
+@pytest.mark.parametrize("pointer", ["", None])
+def test_a_version_that_was_never_served_is_served_now(
+    turns: list[Example], encoder: Encoder, artifacts: Path, pointer: str | None
+) -> None:
+    first = train_chat(turns, FROZEN, encoder, artifacts)
+    current = artifacts / "chat" / "current"
+    current.unlink() if pointer is None else current.write_text(pointer)
+    assert train_chat(turns, FROZEN, encoder, artifacts).status == "up to date"
+    assert current_version(artifacts, "chat") == first.version
+
+
+@pytest.mark.parametrize("damage", [b"", b"no zip file", None], ids=["empty", "other", "gone"])
+def test_a_damaged_version_is_trained_anew(
+    turns: list[Example], encoder: Encoder, artifacts: Path, damage: bytes | None
+) -> None:
+    first = train_chat(turns, FROZEN, encoder, artifacts)
+    file = next((artifacts / "chat" / first.version).rglob("*.skops"))
+    file.unlink() if damage is None else file.write_bytes(damage)
+    again = train_chat(turns, FROZEN, encoder, artifacts)
+    assert again.status == "served"
+    assert again.version != first.version
+    assert load_ensemble(artifacts, encoder).predict(["où est mon colis"]).shape[0] == 1
+
+
+def load_ensemble(artifacts: Path, encoder: Encoder) -> HeadEnsemble:
+    return HeadEnsemble.load(artifacts / "chat" / str(current_version(artifacts, "chat")), encoder)
