@@ -88,6 +88,10 @@ class _Form(Action):  # type: ignore[misc]
         before = dict(slots)
         parting = self._stopped(turn) if not starting else None
         parting = parting or self.advance(turn, slots)
+        if parting is not None and parting.of_this_order and starting and not turn.order_number:
+            # Nobody named the order: it was the last one spoken of. Perhaps another is meant.
+            dispatcher.utter_message(json_message=parting.words)
+            slots, parting = dict.fromkeys(FORM_SLOTS), None
         told_something = any(slots[slot] != before[slot] for slot in (*ASKED, GIVEN_CONTACT))
         answered = (starting or not told_something) and self._answer_first(turn, dispatcher)
         if parting is not None:
@@ -200,7 +204,7 @@ class ReadReturnAnswer(_Form):
         only = refusals.pop() if len(refusals) == 1 else None
         if only is None or only == shop.Refusal.ALREADY_RETURNED:
             return None
-        return refused(self.world, order, None, only)
+        return replace(refused(self.world, order, None, only), of_this_order=len(order.items) > 0)
 
 
 def refused(world: World, order: shop.OrderView, item: shop.ItemView | None, refusal: shop.Refusal) -> Parting:

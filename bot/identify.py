@@ -33,9 +33,10 @@ _POSTCODE_LIKE = re.compile(r"(?=.*\d)[A-Za-z0-9][A-Za-z0-9 \-]{2,9}")
 
 @dataclass(frozen=True)
 class Parting:
-    """The form is left, with these last words."""
+    """The form is left, with these last words. `of_this_order`: for a reason that another order may not have."""
 
     words: dict[str, Any]
+    of_this_order: bool = False
 
 
 def identify(world: World, turn: Turn, slots: dict[str, Any]) -> Parting | None:

@@ -160,8 +160,8 @@ class Renderer:
         )
         environment.filters |= {
             "markdown": _Markdown,
-            "date": lambda value: format_date(self._local(value), "long", locale=locale),
-            "day": lambda value: format_date(self._local(value), "full", locale=locale),
+            "date": lambda value: _in_french(format_date(self._local(value), "long", locale=locale), locale),
+            "day": lambda value: _in_french(format_date(self._local(value), "full", locale=locale), locale),
             "time": lambda value: format_time(
                 datetime.fromisoformat(value).astimezone(self._zone), "short", locale=locale
             ),
@@ -201,3 +201,8 @@ def _response(
 def _escape(value: object) -> str:
     """`value` as text that Markdown leaves as it is: titles and names come from outside."""
     return value if isinstance(value, _Markdown) else _MARKDOWN_SIGNS.sub(r"\\\1", str(value))
+
+
+def _in_french(date: str, locale: Locale) -> str:
+    """The first of a month is "1er" there, which the CLDR does not say."""
+    return re.sub(r"(?<!\d)1 (?=[^\W\d])", "1er ", date, count=1) if locale.language == "fr" else date

@@ -14,6 +14,8 @@ _ABOUT_AN_ORDER = frozenset({"order_tracking", "provide_order_number", "provide_
 _COURTESIES = frozenset({"affirm", "deny", "greet", "thanks", "goodbye"})
 _COURTESY_THRESHOLD = 0.8
 _COURTESY_WORDS = 4
+_LEAST_COURTESY = 0.6
+"""Below it a greeting or a goodbye is none: keys that were leant on look like one as much as like anything."""
 _CONSENT = "affirm"
 _CONSENT_THRESHOLD = 0.9
 _SAID = re.compile(r"[^\W_]|[\u2764\U0001f44b\U0001f44c\U0001f44d\U0001f64f\u2705\u2714]")
@@ -93,7 +95,8 @@ def _likeliest(reading: Reading) -> tuple[str, float]:
     ranking = [pair for pair in reading.ranking if pair[0] != "talk_to_human"] or [(reading.intent, reading.confidence)]
     intent, confidence = (reading.intent, reading.confidence) if reading.intent != "talk_to_human" else ranking[0]
     doubtful = confidence < _CONSENT_THRESHOLD or "?" in reading.text
-    if (intent == _CONSENT and doubtful) or not _SAID.search(reading.text):
+    doubtful = doubtful if intent == _CONSENT else intent in _COURTESIES and confidence < _LEAST_COURTESY
+    if doubtful or not _SAID.search(reading.text):
         return FALLBACK, 1 - confidence
     return intent, confidence
 

@@ -162,7 +162,7 @@ def post_message(
 
     With `wants_human` the conversation is queued for an agent in this same transaction and `promise` is what the shopper is told.
     `language` is what the message was read as; the conversation goes on in it, unless the shopper repeats what the bot
-    has just offered: the title of a French book says nothing about who returns it.
+    has just offered: the title of a French book says nothing about who returns it. Nor does a single word in the middle.
     """
     known = session.scalar(select(Event).where(Event.conversation_id == conversation_id, Event.client_id == client_id))
     if known is not None:
@@ -171,8 +171,9 @@ def post_message(
     if wants_human:
         escalate(session, conversation_id, reason="asked", promise=promise)
     conversation = load(session, conversation_id)
-    if language is not None and language != conversation.language and not _repeats_the_bot(session, event):
-        conversation.language = language
+    says_so = len(_WORD.findall(text)) > 1 or not _has_spoken(session, event)
+    if language not in (None, conversation.language) and says_so and not _repeats_the_bot(session, event):
+        conversation.language = str(language)
         session.flush()
     if conversation.owner == Owner.BOT:
         enqueue(
@@ -183,6 +184,17 @@ def post_message(
             lane=conversation_id,
         )
     return event
+
+
+def _has_spoken(session: Session, event: Event) -> bool:
+    """Whether the shopper wrote something before."""
+    earlier = select(func.count()).where(
+        Event.conversation_id == event.conversation_id,
+        Event.kind == EventKind.MESSAGE,
+        Event.actor == Actor.CUSTOMER,
+        Event.number < event.number,
+    )
+    return bool(session.scalar(earlier))
 
 
 def _repeats_the_bot(session: Session, event: Event) -> bool:

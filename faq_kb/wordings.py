@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from faq_kb.content import Mistake, fold
-from models import CorpusError, Example
+from models import CorpusError, Example, read_text
 
 _FORM = "write the topic's slug, a tab and the wording"
 
@@ -34,7 +34,12 @@ def check_wordings(folder: Path, slugs: Collection[str]) -> tuple[Mistake, ...]:
     mistakes: list[Mistake] = []
     owners: dict[tuple[str, str], tuple[str, Path, int]] = {}
     for file in _files(folder):
-        for number, slug, text in _lines(file):
+        try:
+            lines = list(_lines(file))
+        except CorpusError as error:
+            mistakes.append(Mistake(file, 1, str(error).removeprefix(f"{file}: ")))
+            continue
+        for number, slug, text in lines:
             if not text:
                 mistakes.append(Mistake(file, number, f"no wording; {_FORM}"))
                 continue
@@ -53,7 +58,7 @@ def _files(folder: Path) -> list[Path]:
 
 def _lines(file: Path) -> Iterator[tuple[int, str, str]]:
     """Line number, slug and wording of each line that is not empty; the wording is "" where there is none."""
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if line.strip():
             slug, _, text = line.partition("\t")
             yield number, slug.strip(), text.strip()

@@ -36,6 +36,7 @@ from models.corpus import (
     read_nlu,
     read_out_of_scope,
     read_questions,
+    read_text,
 )
 from models.entities import Entity, find_entities, find_order_numbers
 from models.sentences import split_sentences
@@ -133,6 +134,7 @@ __all__ = [
     "read_nlu",
     "read_out_of_scope",
     "read_questions",
+    "read_text",
     "read_threshold",
     "rollback",
     "served_threshold",

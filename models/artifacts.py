@@ -23,6 +23,10 @@ class ArtifactError(RuntimeError):
     """An artefact that is missing or cannot be rolled back; the message names the remedy."""
 
 
+class StaleArtifactError(ArtifactError, ValueError):
+    """An artefact that another encoder or another version of Comptoir has made: its numbers would mean nothing."""
+
+
 def data_hash(parts: Iterable[object]) -> str:
     """12 hexadecimal digits over the `repr` of all parts, in order."""
     digest = hashlib.sha256()
@@ -119,6 +123,6 @@ def _replace(file: Path, text: str) -> None:
 
 
 def require_method(description: Mapping[str, Any], method: str, folder: Path) -> None:
-    """Raises ValueError when what `folder` holds was trained by another method: its numbers would mean nothing."""
+    """Raises StaleArtifactError when what `folder` holds was trained by another method."""
     if description.get("method") != method:
-        raise ValueError(f"{folder}: trained by another version of Comptoir; train again")
+        raise StaleArtifactError(f"{folder}: trained by another version of Comptoir; run `comptoir train`")

@@ -153,15 +153,24 @@ def read_out_of_scope(folder: Path) -> tuple[Example, ...]:
     return tuple(
         Example(line.strip(), None, file.stem if file.parent == folder else file.parent.name, file.stem)
         for file in sorted([*folder.glob("*.txt"), *folder.glob("*/*.txt")])
-        for line in file.read_text(encoding="utf-8").splitlines()
+        for line in read_text(file).split("\n")
         if line.strip() and not line.startswith("#")
     )
+
+
+def read_text(file: Path) -> str:
+    """The text of a UTF-8 file; raises CorpusError naming it when it is none."""
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{file}: not UTF-8 (byte {error.start}); save it in UTF-8") from error
 
 
 def read_json_lines(file: Path, required: tuple[str, ...] = ()) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file; raises CorpusError naming file and line when one is broken or lacks a key."""
     rows = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+    # Only a line feed ends a line: JSON may hold other separators as they are.
+    for number, line in enumerate(read_text(file).split("\n"), start=1):
         if not line.strip():
             continue
         try:

@@ -31,7 +31,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import StratifiedKFold
 from sklearn.svm import LinearSVC
 
-from models.artifacts import require_method
+from models.artifacts import StaleArtifactError, require_method
 from models.attention import AttentionHead, log_softmax
 from models.corpus import Example
 from models.encoder import Reading, TextEncoder, Vectors
@@ -391,8 +391,8 @@ class HeadEnsemble:
         description = json.loads((folder / "ensemble.json").read_text(encoding="utf-8"))
         require_method(description, METHOD, folder)
         if description["encoder"] != encoder.version:
-            raise ValueError(
-                f'{folder}: trained with encoder "{description["encoder"]}", this is "{encoder.version}"; train again'
+            raise StaleArtifactError(
+                f'{folder}: trained with encoder "{description["encoder"]}", this is "{encoder.version}"; run `comptoir train`'
             )
         heads = [seat.load(folder) for seat in _seats(encoder)]
         return cls(encoder, tuple(description["labels"]), heads, description["weights"], description["has_null"])

@@ -36,6 +36,8 @@ from shop import BadIdentityToken, customer_from_token
 from store import utc_now
 
 STREAM_SECONDS = 600
+SURE_OF_A_LANGUAGE = 0.8
+"""The probability from which a message takes the conversation into another language."""
 """A stream ends after this long; the client resumes where it was."""
 LOOK_AGAIN_SECONDS = 5.0
 """The bell may be missed, rows may not: streams look at the rows this often in any case."""
@@ -116,7 +118,7 @@ def chat_blueprint(house: House) -> APIBlueprint:
                 json_data.text,
                 wants_human=reading.wants_human,
                 promise=_promise(session, conversation_id),
-                language=reading.language,
+                language=reading.language if reading.language_probability >= SURE_OF_A_LANGUAGE else None,
             )
         return {"number": event.number, "client_id": str(json_data.client_id), "at": event.at.isoformat()}
 

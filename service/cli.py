@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from service.settings import LANGUAGES, ROOT, Settings, SettingsError, load_settings
@@ -21,7 +22,21 @@ out = Console()
 err = Console(stderr=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """What a trained model says when it cannot be used is said to whoever typed the command."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (RuntimeError, ValueError) as error:
+            from models import ArtifactError, CorpusError
+
+            if isinstance(error, ArtifactError | CorpusError):
+                raise click.ClickException(str(error)) from error
+            raise
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="comptoir")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -91,7 +106,6 @@ def rollback(settings: Settings, name: str) -> None:
 @click.pass_obj
 def triage(settings: Settings, files: tuple[str, ...]) -> None:
     """Sort mails: .eml FILES, an mbox, a Maildir, or - for standard input. One JSON object a mail."""
-    from models import ArtifactError
     from service.mail_policy import as_triage_policy
     from service.understanding import open_encoder, open_understanding
     from triage import MAILS_TOGETHER, OurSide, read_sources, triage_all
@@ -101,10 +115,7 @@ def triage(settings: Settings, files: tuple[str, ...]) -> None:
         raise click.ClickException(
             f"{missing[0]} does not exist; name .eml files, an mbox, a Maildir, or - for standard input"
         )
-    try:
-        understanding = open_understanding(settings, open_encoder(settings))
-    except ArtifactError as error:
-        raise click.ClickException(str(error)) from error
+    understanding = open_understanding(settings, open_encoder(settings))
     ours = OurSide(settings.mail.our_addresses, settings.mail.authserv_id)
     policy, limits = as_triage_policy(settings.mail.policy), settings.mail.attachments.limits
     # What comes by a pipe is answered mail by mail: who writes there may be waiting.
@@ -152,17 +163,13 @@ def explain(settings: Settings, text: str, as_mail: bool, subject: str, language
         raise click.UsageError("only a mail has a subject: add --mail")
     if not f"{text}{subject}".strip():
         raise click.UsageError("there are no words to explain; give the message in quotes")
-    from models import ArtifactError
     from service.explain import explain as explain_message
     from service.explain import open_learned
     from service.explain_screen import on_screen
 
-    try:
-        learned = open_learned(settings)
-    except ArtifactError as error:
-        raise click.ClickException(str(error)) from error
-    except ValueError as error:  # trained with another encoder
-        raise click.ClickException(f"{error} with `comptoir train`") from error
+    # A terminal of another encoding hands over bytes that are no text.
+    text, subject = (each.encode("utf-8", "replace").decode() for each in (text, subject))
+    learned = open_learned(settings)
     if as_mail:
         explanation = explain_message(learned, text, channel="mail", subject=subject, language=language)
     else:
@@ -264,10 +271,10 @@ def search(settings: Settings, question: str, lang: str | None, k: int, as_json:
         title=f"answered ({language})" if result.answered else f"not sure enough ({language})",
     )
     for hit in result.top:
-        table.add_row(f"{hit.score:.3f}", hit.slug, hit.title)
+        table.add_row(f"{hit.score:.3f}", hit.slug, escape(hit.title))
     out.print(table)
     if result.answered:
-        out.print(result.top[0].answer_markdown)
+        out.print(result.top[0].answer_markdown, markup=False)
 
 
 @faq.command()
@@ -299,7 +306,7 @@ def gaps(settings: Settings, as_json: bool) -> None:
         return
     table = Table("questions", "for instance", "nearest entry")
     for cluster in clusters:
-        table.add_row(str(cluster.size), "\n".join(cluster.examples[:3]), cluster.nearest or "")
+        table.add_row(str(cluster.size), escape("\n".join(cluster.examples[:3])), cluster.nearest or "")
     out.print(table if clusters else "No unanswered question so far.")
 
 
@@ -313,6 +320,10 @@ def evaluate(settings: Settings, task: str, file: Path, predictions: Path | None
     """Measure the product on a JSON-lines FILE (formats in docs/evaluation.md)."""
     from service.evaluation import EvaluationError, evaluate_file
 
+    if predictions and not predictions.parent.is_dir():
+        raise click.ClickException(
+            f"{predictions.parent} does not exist: make it, or name another file for the predictions"
+        )
     try:
         rows, figures = evaluate_file(settings, task, file)
     except EvaluationError as error:

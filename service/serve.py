@@ -103,6 +103,11 @@ def _check_ports(settings: Settings) -> None:
         wanted.append((settings.mail.listen_host, settings.mail.lmtp_port, "COMPTOIR_MAIL__LMTP_PORT"))
     if settings.mail.relay_host is None:
         wanted.append(("127.0.0.1", settings.mail.sink_port, "COMPTOIR_MAIL__SINK_PORT"))
+    taken: dict[int, str] = {}
+    for _, port, variable in wanted:
+        if port in taken:
+            raise CannotStart(f"Port {port} is set twice: choose another with {taken[port]}=... or {variable}=...")
+        taken[port] = variable
     for host, port, variable in wanted:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -20,6 +20,8 @@ from dkim.crypto import UnparsableKeyError, parse_pem_private_key
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 
 from desk import OpeningHours
 from service.mail_policy import MailPolicy
@@ -263,14 +265,14 @@ class Settings(BaseSettings):
     """Half of them at most hold shoppers' event streams, twelve the desk's; the rest answers."""
     rasa_port: Port = 5005
     rasa_python: Path = ROOT / "bot" / ".venv" / "bin" / "python"
-    worker_threads: int = 4
+    worker_threads: int = Field(default=4, ge=1, le=64)
     default_language: str = "fr"
-    handling_minutes: int = 4
-    turn_timeout_seconds: float = 20.0
+    handling_minutes: int = Field(default=4, ge=1)
+    turn_timeout_seconds: float = Field(default=20.0, ge=1)
     secret_key: str = ""
     identity_key: str = ""
     secure_cookies: bool = False
-    trusted_proxies: int = 0
+    trusted_proxies: int = Field(default=0, ge=0)
     demo: bool = True
     encoder: str = "light"
     """`light` (one encoder), `full` (a second one too: more right answers, five times the time) or the folder of a
@@ -292,8 +294,20 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = Path(os.environ.get("COMPTOIR_CONFIG", ROOT / "comptoir.toml"))
+        named = os.environ.get("COMPTOIR_CONFIG")
+        if named and not Path(named).is_file():
+            raise SettingsError(f"{named}: there is no such file; correct COMPTOIR_CONFIG or unset it")
+        toml = Path(named or ROOT / "comptoir.toml")
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml))
+
+    @field_validator("database_url")
+    @classmethod
+    def _url(cls, url: str | None) -> str | None:
+        try:
+            make_url(url or "sqlite://")
+        except ArgumentError as error:
+            raise ValueError(f'"{url}" is no database URL; write it as "sqlite:////var/lib/comptoir.db"') from error
+        return url
 
     @field_validator("default_language")
     @classmethod
@@ -370,7 +384,10 @@ def load_settings() -> Settings:
         raise SettingsError(f"{lines}. Correct it in comptoir.toml or in the COMPTOIR_ variables.") from error
     except (tomllib.TOMLDecodeError, OSError) as error:
         raise SettingsError(f"comptoir.toml cannot be read: {error}") from error
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"data_dir: {settings.data_dir} cannot be made ({error.strerror}); name another") from error
     settings.secret_key = settings.secret_key or _kept_secret(settings.data_dir / "secret_key")
     settings.identity_key = settings.identity_key or _kept_secret(settings.data_dir / "identity_key")
     return settings

@@ -34,6 +34,10 @@ FALLBACK_LANGUAGES = ("en", "fr")
 MAX_REFERENCES = 20
 MAX_SUBJECT = 250
 
+LEAST_SURE = 0.5
+"""A motive below it is a guess that the agent sees; in the reply it would put words into the customer's mouth."""
+NO_MOTIVE = "other"
+
 ReplyKind = Literal["mail", "automatic", "acknowledgement"]
 
 _REPLY_PREFIX = re.compile(
@@ -106,7 +110,8 @@ def draft_reply(
     environment = _environment(templates, language)
     text = environment.get_template(f"{kind}.txt.j2").render(
         name=_greeting_name(mail.from_name) if kind == "mail" or facts.sender_known else "",
-        motives=[guess.motive for guess in sorting.motives],
+        motives=[guess.motive for guess in sorting.motives if guess.probability >= LEAST_SURE] or [NO_MOTIVE],
+        attached=any(not file.inline for file in mail.attachments),
         wants_human=sorting.wants_human,
         orders=facts.orders,
         unproven=facts.unproven,

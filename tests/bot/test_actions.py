@@ -197,6 +197,23 @@ def test_a_lone_cancel_in_a_form_means_the_form(world: TestWorld, text: str, int
     assert _run(world, call) == ([], {})
 
 
+def test_an_order_that_nobody_named_does_not_end_a_return(world: TestWorld) -> None:
+    """The last order spoken of cannot go back; perhaps another is meant, so the number is asked for."""
+    _, slots = _run(world, _call("validate_order_form", f"où en est 104233, {shop.DEMO_EMAIL}", opens="order_form"))
+    last = {"last_order": "104233"}
+    said, slots = _run(world, _call("validate_return_form", "je veux renvoyer un livre", last, opens="return_form"))
+    assert [each["response"] for each in said] == ["return_refused_not_delivered"]
+    assert slots["order_number"] is None
+    assert "requested_slot" not in slots
+    going_on = {**slots, "requested_slot": "order_number"}
+    said, slots = _run(world, _call("validate_return_form", "104000", going_on))
+    assert slots["order_number"] == "104000"
+
+    said, slots = _run(world, _call("validate_return_form", "je veux renvoyer 104233", last, opens="return_form"))
+    assert [each["response"] for each in said] == ["return_refused_not_delivered"]
+    assert slots["requested_slot"] is None, "the order was named: the form ends"
+
+
 def test_creating_a_return_again_gives_the_same_one(world: TestWorld) -> None:
     _run(world, _call("validate_order_form", f"où en est 104000, {shop.DEMO_EMAIL}", opens="order_form"))
     with world.database.read() as session:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
 
 from bot import nlu_response
@@ -66,3 +68,40 @@ def test_a_doubtful_question_about_a_numbered_order_is_about_that_order() -> Non
         _intent(Reading("et la commande 104000 ?", "order_tracking", 0.5, entities=(number,))) == "provide_order_number"
     )
     assert _intent(Reading("et la commande 104000 ?", "refund", 0.5, entities=(number,))) == "nlu_fallback"
+
+
+@pytest.mark.parametrize(
+    ("text", "confidence", "intent"),
+    [
+        ("oui", 0.95, "affirm"),
+        ("👍", 0.95, "affirm"),
+        ("hmm", 0.6, "nlu_fallback"),
+        ("c'est cher", 0.89, "nlu_fallback"),
+        ("oui ?", 0.95, "nlu_fallback"),
+        ("😡😡😡", 0.95, "nlu_fallback"),
+        ("???", 0.95, "nlu_fallback"),
+    ],
+)
+def test_a_doubtful_yes_is_none(text: str, confidence: float, intent: str) -> None:
+    assert nlu_response(Reading(text, "affirm", confidence), 0.15)["intent"]["name"] == intent
+
+
+def test_keys_that_were_leant_on_are_no_goodbye() -> None:
+    assert nlu_response(Reading("XXXXXXXXXX", "goodbye", 0.29), 0.15)["intent"]["name"] == "nlu_fallback"
+    assert nlu_response(Reading("ciao raga", "goodbye", 0.61), 0.15)["intent"]["name"] == "goodbye"
+
+
+@dataclass(frozen=True)
+class Ranked(Reading):
+    ranking: tuple[tuple[str, float], ...] = ()
+
+
+def test_only_the_detector_calls_a_human() -> None:
+    ranking = (("talk_to_human", 0.47), ("faq", 0.3), ("greet", 0.1))
+    answer = nlu_response(Ranked("attends", "talk_to_human", 0.47, ranking=ranking), 0.15)
+    assert answer["intent"] == {"name": "faq", "confidence": 0.3}
+    unsure = nlu_response(
+        Ranked("attends", "talk_to_human", 0.9, ranking=(("talk_to_human", 0.9), ("faq", 0.05))), 0.15
+    )
+    assert unsure["intent"]["name"] == "nlu_fallback"
+    assert nlu_response(Reading("un conseiller", "faq", 0.9, True, 0.8), 0.15)["intent"]["name"] == "talk_to_human"

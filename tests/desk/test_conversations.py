@@ -120,6 +120,24 @@ def test_events_are_numbered_without_gaps_while_many_write(database: Database) -
     assert [event.number for event in events(database, chat)] == list(range(1, 10))
 
 
+def test_one_word_in_the_middle_changes_no_language(database: Database) -> None:
+    conversation_id = open_chat(database)
+    for number, (text, language, then) in enumerate(
+        [
+            ("hello", "en", "en"),
+            ("merci", "fr", "en"),
+            ("où est mon colis ?", "fr", "fr"),
+            ("thanks", "en", "fr"),
+            ("?", None, "fr"),
+        ]
+    ):
+        with database.begin() as session:
+            desk.post_message(
+                session, conversation_id, f"m{number}", text, wants_human=False, promise=PROMISE, language=language
+            )
+        assert conversation(database, conversation_id).language == then
+
+
 def test_the_conversation_follows_the_shoppers_language_but_not_that_of_a_title_it_offered(database: Database) -> None:
     conversation_id = open_chat(database)
     with database.begin() as session:

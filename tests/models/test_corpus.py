@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models import CorpusError, read_mails, read_nlu, read_out_of_scope, read_questions
+from models import CorpusError, read_json_lines, read_mails, read_nlu, read_out_of_scope, read_questions
 
 NLU = """version: "3.1"
 nlu:
@@ -69,3 +69,16 @@ def test_out_of_scope_files_in_both_layouts(tmp_path: Path) -> None:
     (tmp_path / "fr.txt").write_text("qui a gagné\n", encoding="utf-8")
     found = {(example.text, example.language, example.label) for example in read_out_of_scope(tmp_path)}
     assert found == {("who won", "en", None), ("qui a gagné", "fr", None)}
+
+
+def test_a_line_separator_in_a_text_ends_no_line(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"text": "une\u2028deux"}\n{"text": "trois"}\n', encoding="utf-8")
+    assert [row["text"] for row in read_json_lines(file)] == ["une\u2028deux", "trois"]
+
+
+def test_a_file_of_another_encoding_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "latin.jsonl"
+    file.write_bytes('{"text": "été"}'.encode("latin-1"))
+    with pytest.raises(CorpusError, match=r"latin\.jsonl: not UTF-8 .* save it in UTF-8"):
+        read_json_lines(file)

@@ -79,7 +79,7 @@ def test_heads_of_another_encoder_are_refused(ensemble: HeadEnsemble, encoder: E
     ensemble.save(tmp_path)
     description = tmp_path / "ensemble.json"
     description.write_text(description.read_text().replace(encoder.version, "another@1"))
-    with pytest.raises(ValueError, match="train again"):
+    with pytest.raises(ValueError, match="run `comptoir train`"):
         HeadEnsemble.load(tmp_path, encoder)
 
 
@@ -87,7 +87,7 @@ def test_heads_of_another_method_are_refused(ensemble: HeadEnsemble, encoder: En
     ensemble.save(tmp_path)
     description = tmp_path / "ensemble.json"
     description.write_text(description.read_text().replace(METHOD, "heads-0"))
-    with pytest.raises(ValueError, match="another version of Comptoir; train again"):
+    with pytest.raises(ValueError, match="another version of Comptoir; run `comptoir train`"):
         HeadEnsemble.load(tmp_path, encoder)
 
 

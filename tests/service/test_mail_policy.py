@@ -103,6 +103,9 @@ def test_every_motive_of_the_taxonomy_has_a_paragraph() -> None:
         ("[hours]\nweek = {0 = '09:00'}", 'write it as "09:00-19:00"'),
         ("[hours]\nweek = {7 = '09:00-10:00'}", "7 is no weekday"),
         ("demo = false\n[mail]\nrelay_host = 'smtp.example'", "set mail.address"),
+        ("worker_threads = 0", "worker_threads"),
+        ("turn_timeout_seconds = -1", "turn_timeout_seconds"),
+        ("database_url = 'nonsense'", 'database_url: "nonsense" is no database URL; write it as'),
     ],
 )
 def test_a_mistake_in_the_settings_is_named_with_the_remedy(
@@ -112,3 +115,16 @@ def test_a_mistake_in_the_settings_is_named_with_the_remedy(
         loaded(monkeypatch, tmp_path, text)
     assert says in str(told.value)
     assert "hunter2" not in str(told.value)
+
+
+def test_a_settings_file_that_is_not_there_starts_no_demo(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COMPTOIR_CONFIG", str(tmp_path / "typo.toml"))
+    with pytest.raises(SettingsError, match=r"typo\.toml: there is no such file; correct COMPTOIR_CONFIG"):
+        load_settings()
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COMPTOIR_DATA_DIR", str(tmp_path / "file" / "data"))
+    with pytest.raises(SettingsError, match=r"data_dir: .* cannot be made"):
+        load_settings()

@@ -134,6 +134,12 @@ def test_a_reply_that_nobody_reads_calls_only_a_known_sender_by_their_name() -> 
     assert "Bonjour Jean Dupont" in draft(kind="acknowledgement", orders=OrderFacts(sender_known=True)).text
 
 
+def test_a_guess_is_not_put_into_the_customers_mouth() -> None:
+    guess = Reading(motives=(("newsletter_unsubscribe", 0.41),), predicted=("newsletter_unsubscribe",))
+    assert "lettres d'information" not in draft(guess).text
+    assert "Je prends connaissance de votre demande" in draft(guess).text
+
+
 def test_several_motives_give_several_paragraphs_and_ask_once() -> None:
     text = draft(Reading(predicted=("order_tracking", "return"))).text
     assert "où en est votre commande" in text

@@ -40,7 +40,7 @@ export class View {
     this.#conversation = conversation;
     this.#tab = tab;
     this.#words = words;
-    this.#times = new Intl.DateTimeFormat(language, { timeStyle: "short" });
+    this.#times = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
     this.#days = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long" });
     this.#relativeDays = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
     this.#plural = new Intl.PluralRules(language);
