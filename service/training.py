@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import os
 import queue
@@ -41,6 +42,7 @@ DIALOGUE = "dialogue"
 
 CHAINS = (("mail", DIALOGUE), ("chat", "human"), ("faq", "language"))
 """What is trained after what: `human` listens to `chat`. Chains do not depend on each other; the longest comes first."""
+LEARNT = "learnt.json"
 MOST_ENTRIES = 600
 """Of an FAQ that heads are trained for: the time grows with the square of their number."""
 SIDE_BY_SIDE = 2  # each takes 0.8 GB
@@ -229,14 +231,37 @@ def _train_chain(
 
 def train_faq(settings: Settings, encoder: Encoder, content: faq_kb.Content) -> models.Trained:
     """Train the FAQ's heads on this content, if they are not already."""
-    text = TrainingText(settings.content_dir, read_accepted(settings))
-    return models.train_faq(
-        (*text.questions(content), *text.corrections(content).questions),
+    return _learn_faq(settings, TrainingText(settings.content_dir, read_accepted(settings)), encoder, content)
+
+
+def learnt_texts(settings: Settings) -> frozenset[str] | None:
+    """The texts that the served FAQ heads were trained on; None when nobody wrote them down."""
+    file = models.current_folder(settings.artifacts_dir, "faq") / LEARNT
+    return frozenset(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else None
+
+
+def _learn_faq(
+    settings: Settings,
+    text: TrainingText,
+    encoder: Encoder,
+    content: faq_kb.Content,
+    progress: Callable[[str], None] = lambda step: None,
+) -> models.Trained:
+    questions = (*text.questions(content), *text.corrections(content).questions)
+    trained = models.train_faq(
+        questions,
         _known_questions(text, content),
         encoder,
         settings.artifacts_dir,
+        progress,
         target_error=settings.error_rate,
     )
+    # What the heads have not learnt the index answers: after a restart nobody else knows which texts those are.
+    file = settings.artifacts_dir / "faq" / trained.version / LEARNT
+    if not file.exists():
+        texts = sorted({row.text for row in questions if row.label is not None})
+        file.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
+    return trained
 
 
 def too_many_entries(content: faq_kb.Content) -> bool:
@@ -262,9 +287,7 @@ def _tasks(settings: Settings, text: TrainingText, encoder: Encoder) -> dict[str
         content = faq_kb.load_content(settings.content_dir)
         if too_many_entries(content):
             return f"{'faq':9} skipped (more than {MOST_ENTRIES} entries: questions are compared with their wordings alone)"
-        frozen = _known_questions(text, content)
-        questions = (*text.questions(content), *text.corrections(content).questions)
-        return _line(models.train_faq(questions, frozen, encoder, where, progress, target_error=settings.error_rate))
+        return _line(_learn_faq(settings, text, encoder, content, progress))
 
     def chat(progress: Callable[[str], None]) -> str:
         content = faq_kb.load_content(settings.content_dir)

@@ -14,7 +14,7 @@ from bot import Reply
 from desk import Actor, Event, EventKind
 from models import Encoder, HeadEnsemble, Understanding
 from service.settings import Settings
-from service.training import OUT_OF_SCOPE_DIR, too_many_entries, train_faq
+from service.training import OUT_OF_SCOPE_DIR, learnt_texts, too_many_entries, train_faq
 from store import Database
 
 log = structlog.get_logger()
@@ -54,6 +54,7 @@ def open_faq_live(settings: Settings, encoder: Encoder) -> faq_kb.FaqLive:
         encoder,
         trained.heads,
         trained.thresholds,
+        learnt=learnt_texts(settings) if trained.heads else None,
         unanswerable=_unanswerable(),
         train=train,
         on_mistakes=on_mistakes,
@@ -64,7 +65,14 @@ def open_faq_search(settings: Settings, encoder: Encoder) -> faq_kb.FaqSearch:
     """The FAQ as its folder is at this moment."""
     content = faq_kb.load_content(settings.content_dir)
     trained = _heads(settings, encoder, content)
-    return faq_kb.FaqSearch(encoder, content, trained.heads, trained.thresholds, unanswerable=_unanswerable())
+    return faq_kb.FaqSearch(
+        encoder,
+        content,
+        trained.heads,
+        trained.thresholds,
+        learnt=learnt_texts(settings) if trained.heads else None,
+        unanswerable=_unanswerable(),
+    )
 
 
 def unanswered_questions(database: Database) -> Counter[str]:

@@ -104,3 +104,24 @@ def test_thousands_of_entries_are_searched_without_heads(tmp_path: Path) -> None
     training.train_all(settings, told, only="faq")
     assert "skipped (more than 600 entries" in told.export_text()
     assert open_faq_search(settings, models.load_encoder()).search("objet 3 14", "fr", 1).slug == "article-3-14"
+
+
+def test_what_the_heads_have_learnt_is_known_after_a_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "content" / "fr"
+    folder.mkdir(parents=True)
+    (folder / "velos.md").write_text(OWN, encoding="utf-8")
+    outside = tuple(Example(f"rien {number}", None, "fr") for number in range(20))
+    own = training.TrainingText.questions
+    monkeypatch.setattr(
+        training.TrainingText,
+        "questions",
+        lambda text, content: (*(row for row in own(text, content) if row.label is not None), *outside),
+    )
+    monkeypatch.setattr(training.TrainingText, "frozen_questions", ())
+    settings = settings_for(tmp_path, artifacts_dir=tmp_path / "artifacts", content_dir=tmp_path / "content")
+    content = faq_kb.load_content(settings.content_dir)
+
+    training.train_faq(settings, models.load_encoder(), content)
+
+    learnt = training.learnt_texts(settings)
+    assert learnt == {text for entry in content.entries.values() for text in entry.texts}
