@@ -325,7 +325,11 @@ def _intent_reason(threshold: Threshold, reading: ChatReading, intent: str) -> s
     if intent == reading.intent and reading.confidence >= threshold.value:
         return f"{said}; {limit}."
     if intent == FALLBACK:
-        return f"{said}; {limit}, so it is not acted on and the message is put to the FAQ."
+        passes = reading.confidence >= threshold.value
+        why = "but that it is this one is too doubtful" if passes else f"{limit}"
+        return f"{said}; {why}, so it is not acted on and the message is put to the FAQ."
+    if reading.intent == TALK_TO_HUMAN:
+        return f'{said}; a human is called by their own detector alone, so that the next one counts: "{intent}".'
     if intent == reading.intent:
         return f"{said}; {limit}, but a short courtesy needs less."
     return f'{said}; {limit}, but what the message holds (a number, an address) makes it "{intent}".'

@@ -11,10 +11,20 @@ from click.testing import CliRunner, Result
 from rich.console import Console
 
 import triage
+from bot.understanding import FALLBACK
 from faq_kb import FaqSearch, load_content
-from models import OUT_OF_SCOPE, TALK_TO_HUMAN
+from models import OUT_OF_SCOPE, TALK_TO_HUMAN, ChatReading
 from service.cli import cli
-from service.explain import COMPLAINT, COURTESIES, ORDER_JOURNEY, RETURN_JOURNEY, Learned, explain, open_learned
+from service.explain import (
+    COMPLAINT,
+    COURTESIES,
+    ORDER_JOURNEY,
+    RETURN_JOURNEY,
+    Learned,
+    _intent_reason,
+    explain,
+    open_learned,
+)
 from service.explain_screen import on_screen
 from service.settings import ROOT
 from tests.service.conftest import settings_for
@@ -205,3 +215,19 @@ def test_a_mail_says_what_the_policy_would_need_to_answer_it(learned: Learned) -
     assert found.outcome == "hand_over"
     assert any(reason.startswith("Urgency ") and "(legal, anger" in reason for reason in found.reasons)
     assert any("allows an automatic answer, but" in reason and "it is urgent" in reason for reason in found.reasons)
+
+
+@pytest.mark.parametrize(
+    ("read", "confidence", "acted", "says"),
+    [
+        ("affirm", 0.6, FALLBACK, "but that it is this one is too doubtful"),
+        ("affirm", 0.01, FALLBACK, "an intent is acted on from"),
+        (TALK_TO_HUMAN, 0.47, "faq", 'by their own detector alone, so that the next one counts: "faq"'),
+        ("refund", 0.95, "refund", "an intent is acted on from"),
+    ],
+)
+def test_why_the_likeliest_intent_is_not_acted_on(
+    learned: Learned, read: str, confidence: float, acted: str, says: str
+) -> None:
+    reading = ChatReading("hmm", "fr", 1.0, read, confidence, True, ((read, confidence),), False, 0.1, (), ())
+    assert says in _intent_reason(learned.chat, reading, acted)
