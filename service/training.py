@@ -258,7 +258,7 @@ def _learn_faq(
     )
     # What the heads have not learnt the index answers: after a restart nobody else knows which texts those are.
     file = settings.artifacts_dir / "faq" / trained.version / LEARNT
-    if not file.exists():
+    if file.parent.is_dir() and not file.exists():
         texts = sorted({row.text for row in questions if row.label is not None})
         file.write_text(json.dumps(texts, ensure_ascii=False), encoding="utf-8")
     return trained
