@@ -57,8 +57,7 @@ def verified(**values: Any) -> bytes:
     return letter(stamp="dmarc=pass header.from=example.org", **values)
 
 
-@pytest.fixture
-def under_way(house: House) -> None:
+def put_under_way(house: House) -> None:
     """The demo order as one that is on its way and in time."""
     with house.database.begin() as session:
         order = session.scalars(select(Order).where(Order.number == DEMO_ORDER)).one()
@@ -66,6 +65,11 @@ def under_way(house: House) -> None:
         order.state, order.promised_on = OrderState.SHIPPED, soon
         values = {"state": ParcelState.IN_TRANSIT, "delivered_at": None, "expected_on": soon}
         session.execute(update(Parcel).where(Parcel.order_id == order.id).values(**values))
+
+
+@pytest.fixture
+def under_way(house: House) -> None:
+    put_under_way(house)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from service.wiring import House
 from shop import DEMO_EMAIL, DEMO_ORDER, Customer, Order, OrderState, Parcel, ParcelState
 from shop.tables import ProofAttempt
 from store import utc_now
-from tests.service.test_automatic_replies import letter, take, verified, with_policy
+from tests.service.test_automatic_replies import letter, put_under_way, take, verified, with_policy
 
 FACTS, WHICH = "Colissimo", "le numéro de la commande dont il s'agit"
 ASKS = ("pouvez-vous me confirmer l'adresse e-mail", "Pouvez-vous m'indiquer votre numéro de commande")
@@ -124,16 +124,12 @@ def test_what_was_said_earlier_in_the_case_is_not_asked_again(shop_mail: House) 
 
 
 def test_a_draft_says_what_is_true_when_it_is_opened(shop_mail: House) -> None:
-    with shop_mail.database.begin() as session:
-        order = session.scalars(select(Order).where(Order.number == DEMO_ORDER)).one()
-        soon = utc_now().date() + timedelta(days=2)
-        order.state, order.promised_on = OrderState.SHIPPED, soon
-        moving = {"state": ParcelState.IN_TRANSIT, "delivered_at": None, "expected_on": soon}
-        session.execute(update(Parcel).where(Parcel.order_id == order.id).values(**moving))
+    put_under_way(shop_mail)
     mail = take(shop_mail, verified())
     assert "en cours d'acheminement, attendu le" in (mail.draft or {})["text"]
     with shop_mail.database.begin() as session:
-        session.scalars(select(Order).where(Order.number == DEMO_ORDER)).one().state = OrderState.DELIVERED
+        order = session.scalars(select(Order).where(Order.number == DEMO_ORDER)).one()
+        order.state = OrderState.DELIVERED
         arrived = {"state": ParcelState.DELIVERED, "delivered_at": utc_now()}
         session.execute(update(Parcel).where(Parcel.order_id == order.id).values(**arrived))
     with shop_mail.database.read() as session:
