@@ -6,7 +6,7 @@ run: install ## install, train what is missing, start everything, print the URLs
 	@.venv/bin/comptoir serve
 
 test: install train lint ## lint, types, unit, integration and end-to-end tests
-	@.venv/bin/python -m pytest
+	@.venv/bin/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 install: .venv/installed bot/.venv/installed
 

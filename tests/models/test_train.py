@@ -12,6 +12,7 @@ from models import (
     Encoder,
     Example,
     HeadEnsemble,
+    attention,
     current_folder,
     current_version,
     read_card,
@@ -29,6 +30,12 @@ FROZEN = [
     Example("un conseiller vite", "talk_to_human", "fr", "h"),
     Example("quelle heure est-il à Tokyo", None, "fr", "h"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def few_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes of versions is at stake here, not how well the network has learnt: a tenth of its steps will do."""
+    monkeypatch.setattr(attention, "FEWEST_STEPS", 60)
 
 
 @pytest.fixture
