@@ -99,6 +99,8 @@ _SENTENCE_END = re.compile(r"[.!?;]\s+(?=[^\W\d_])|\n\s*\n")
 _LABEL_ENDS = re.compile(r"[!?,]|\w{5,}\.(?:\s|$)")  # what stands between a number and a noun that is not its name
 # "la 104233", or "N° 104233" without saying of what: an order is meant.
 _SPOKEN_OF = re.compile(r"\b(?:la|ma|die|del|il|el|dossier|reserva)$|(?:^|[.!?,;:\n])\s*n[°o.]$", re.I)
+# "anulen 813 660 205": nobody cancels a telephone.
+_DONE_TO_AN_ORDER = re.compile(r"\b(?:anul|cancel|devolv|devoluci|devu[eé]lv)\w*(?: (?:el|la|del|de la))?\s*$", re.I)
 _DAY = re.compile(r"(?:0[1-9]|[12]\d|3[01])(?:0[1-9]|1[0-2])\d\d")
 _BEFORE = 60
 _LINKING = re.compile(r"\s*(?:[,;/&+]|\bet\b|\bou\b|\band\b|\bund\b|\by\b|\be\b|\bn[°º]|\bpuis\b|\s|-)*\s*", re.I)
@@ -259,6 +261,8 @@ def _meant_as_spanish_phone(text: str, match: re.Match[str], spanish: int) -> bo
         return context == "other"
     if _BY_TWOS.fullmatch(match[0]):
         return True
+    if _DONE_TO_AN_ORDER.search(text[max(0, match.start() - _BEFORE) : match.start()]):
+        return False
     if match[0].isdigit():  # "mi pedido no llega, es el 612345678", but "estoy en el 612 345 678"
         before = text[max(0, match.start() - 10) : match.start()].rstrip(" ")
         return spanish >= _FEWEST_SPANISH and _SPOKEN_OF.search(before) is None
