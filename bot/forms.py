@@ -44,6 +44,7 @@ FORM_SLOTS = (*ASKED, GIVEN_CONTACT, PROOF_REFUSED, MISSED)
 
 _ANSWERS = frozenset({"provide_order_number", "provide_email", "affirm", "deny", "nlu_fallback"})
 
+_HESITATION_WORDS = 4  # "je ne sais pas", "keine Ahnung": said to our question, and no use
 _STOPS = frozenset({"cancel_order", "newsletter_unsubscribe"})
 
 
@@ -128,7 +129,7 @@ class _Form(Action):  # type: ignore[misc]
             return True
         if turn.intent == "affirm" and turn.human_offered and turn.requested_slot != RETURN_CONFIRMED:
             return False
-        if turn.intent in self.own or turn.intent in _ANSWERS or _is_bare_stop(turn):
+        if turn.intent in self.own or turn.intent in _ANSWERS or _is_bare_stop(turn) or _hesitates(turn):
             return True
         return turn.intent in self.near and (turn.order_number or turn.contact) is not None
 
@@ -371,3 +372,8 @@ def _with(turn: Turn, slots: dict[str, Any]) -> Turn:
 def _is_bare_stop(turn: Turn) -> bool:
     """A lone "annuler", "cancel", "stop": in a form that means the form, not the order and not the newsletter."""
     return turn.intent in _STOPS and turn.word_count <= 2 and not turn.order_number
+
+
+def _hesitates(turn: Turn) -> bool:
+    """A few words that are about nothing and ask nothing: no new subject, but no answer to our question either."""
+    return turn.intent == "out_of_scope" and turn.word_count <= _HESITATION_WORDS and "?" not in turn.text

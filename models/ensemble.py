@@ -40,10 +40,10 @@ from models.tfidf import TfidfReader, fit_linear, fold
 Probabilities = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.str_]
 
-METHOD = "heads-6"  # part of every artefact's data hash: change it whenever the same text would give other heads
+METHOD = "heads-7"  # part of every artefact's data hash: change it whenever the same text would give other heads
 NULL = "\uffff"  # the null class sorts behind every label, so its column is the last
 FLOOR = 1e-6  # no head may veto a label alone
-FOLDS = 3
+FEWEST_FOLDS, MOST_FOLDS = 3, 5  # the more of the text a head has read, the nearer it is to the one that is shipped
 LEAST_WEIGHT = 0.1  # of a head; the others have .3 to 1
 MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
 BLOCK = 512  # rows compared at once, to bound memory
@@ -299,7 +299,7 @@ class HeadEnsemble:
 
         Their weights are fitted on `calibration`: text by an author who wrote none of the examples.
         Calibration examples whose label no training example has are left out. When fewer than 100 are left, or half of
-        the labels have none, the weights come from 3-fold cross-validation instead: a shop that replaces the FAQ has no
+        the labels have none, the weights come from cross-validation (3 to 5 folds) instead: a shop that replaces the FAQ has no
         frozen questions for it. Raises ValueError when fewer than two classes have examples.
         """
         labels = _classes(examples)
@@ -469,12 +469,14 @@ def _out_of_fold(
     seats: Sequence[_Seat], reading: Reading, labels: Labels, classes: Labels
 ) -> tuple[Probabilities, Labels]:
     """The heads' opinions on texts that they did not learn from: (heads, n, classes) and the n labels."""
-    common = np.isin(labels, [name for name in classes if (labels == name).sum() >= FOLDS])
+    counts = np.array([(labels == name).sum() for name in classes])
+    common = np.isin(labels, classes[counts >= FEWEST_FOLDS])
     rows = np.flatnonzero(common)
     if len(rows) == 0:  # too few texts to hold any out; every head counts the same
         return np.zeros((len(seats), 1, len(classes))), classes[:1]
     opinions = np.full((len(seats), len(labels), len(classes)), np.log(FLOOR))
-    for train, held_out in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(rows, labels[rows]):
+    folds = min(MOST_FOLDS, int(counts[counts >= FEWEST_FOLDS].min()))
+    for train, held_out in StratifiedKFold(folds, shuffle=True, random_state=0).split(rows, labels[rows]):
         # Labels too rare for folds are learnt in every fold: the columns must stay those of the full model.
         learnt = np.concatenate([rows[train], np.flatnonzero(~common)])
         part, other = reading.take(learnt), reading.take(rows[held_out])

@@ -386,6 +386,14 @@ def test_stop_leaves_the_form_politely(shopper: Shopper, stop: str) -> None:
     assert shopper.kinds == ("ask_order_proof",)
 
 
+def test_who_does_not_know_the_number_hears_where_it_stands(shopper: Shopper) -> None:
+    shopper.say("où en est ma commande ?")
+    shopper.say("je sais pas")
+    assert shopper.kinds == ("ask_order_number_again",)
+    shopper.say("104233")
+    assert shopper.kinds == ("ask_order_proof",)
+
+
 def test_courtesies_and_chatter_do_not_lose_the_form(shopper: Shopper) -> None:
     shopper.say("où en est ma commande ?")
     shopper.say("merci")

@@ -114,7 +114,7 @@ _INTENTS = (
     ("order_tracking", r"où en est|where is my"),
     ("subscribe_alerts", r"alerte"),
     ("faq", r"délai|how long|cadeau"),
-    ("out_of_scope", r"capitale|weather"),
+    ("out_of_scope", r"capitale|weather|sais pas"),
     ("greet", r"^(bonjour|hello)\W*$"),
     ("thanks", r"merci|thank"),
     ("goodbye", r"au revoir|goodbye"),

@@ -31,6 +31,15 @@ def test_meaning_carries_over_languages(encoder: Encoder) -> None:
     assert parcel @ same > parcel @ other + 0.2
 
 
+def test_capitals_are_read_in_small_letters_but_for_short_words(encoder: Encoder) -> None:
+    shouted, said = encoder.encode(["OU EST MON COLIS ? JE SUIS FURIEUX", "ou est mon colis ? je suis furieux"])
+    assert np.allclose(shouted, said, atol=1e-4)
+    short, small = encoder.encode(["SAV ?", "sav ?"])
+    assert not np.allclose(short, small, atol=1e-2)
+    named, plain = encoder.encode(["Ma commande CMD-2026-104233 de chez IKEA", "ma commande cmd-2026-104233 de chez ikea"])
+    assert not np.allclose(named, plain, atol=1e-2)
+
+
 def test_a_remembered_text_cannot_be_spoilt_by_its_reader(encoder: Encoder) -> None:
     encoder.encode(["texte gardé"])[:] = 0
     assert np.allclose(np.linalg.norm(encoder.encode(["texte gardé"])), 1, atol=1e-4)

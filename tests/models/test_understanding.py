@@ -123,12 +123,16 @@ def test_an_opinion_names_the_sentence_and_who_said_so(
     assert alone.mail_opinion("", "Passez-moi un conseiller.").said_by == "both"
 
 
-def test_the_human_threshold_prefers_recall() -> None:
+def test_the_human_threshold_misses_one_request_in_a_hundred_at_most() -> None:
     import numpy as np
 
-    scores = np.array([0.9] * 10 + [0.5, 0.45, 0.44, 0.43] + [0.05] * 50)
-    truth = np.array([True] * 10 + [False, False, False, True] + [False] * 50)
-    assert threshold_for_recall(scores, truth) < 0.43
+    requests = np.array([0.2] + [0.3] + [0.9] * 98)
+    others = np.array([0.28] + [0.05] * 50)
+    scores, truth = np.append(requests, others), np.append(np.ones(100, bool), np.zeros(51, bool))
+    assert threshold_for_recall(scores, truth) == pytest.approx(0.29)  # above the other's .28, below the second request
+    assert threshold_for_recall(scores, truth, missed=0.0) == pytest.approx(0.125)
+    assert threshold_for_recall(np.append(scores, 0.01), np.append(truth, True), missed=0.0) == 0.1
+    assert threshold_for_recall(scores[-60:], truth[-60:]) == 0.4  # nine requests
 
 
 def test_sentences_of_a_wrapped_mail() -> None:
