@@ -45,6 +45,7 @@ NULL = "\uffff"  # the null class sorts behind every label, so its column is the
 FLOOR = 1e-6  # no head may veto a label alone
 FEWEST_FOLDS, MOST_FOLDS = 3, 5  # the more of the text a head has read, the nearer it is to the one that is shipped
 LEAST_WEIGHT = 0.1  # of a head; the others have .3 to 1
+MOST_STEPS = 3000  # of the adapter: of much text, more of them take a minute and bring nothing
 MOST_ANCHORS = 200  # texts a class to compare with; more cost time at every message and change little
 BLOCK = 512  # rows compared at once, to bound memory
 ENOUGH_CALIBRATION = 100  # fewer held-out texts than this say less than cross-validation does
@@ -419,7 +420,8 @@ def train_adapter(vectors: Vectors, labels: Labels, epochs: int = 10, batch: int
         loss = MultipleNegativesRankingLoss(SentenceTransformer(modules=[dense, Normalize()], device="cpu"), scale=20.0)
         optimizer = torch.optim.Adam(dense.parameters(), lr=1e-3)
         source = torch.from_numpy(vectors)
-        for _ in range(max(1, epochs * sum(len(rows[label]) for label in paired) // batch)):
+        steps = epochs * sum(len(rows[label]) for label in paired) // batch
+        for _ in range(min(max(1, steps), MOST_STEPS)):
             chosen = generator.choice(len(paired), size=min(batch, len(paired)), replace=False)
             pairs = np.array([generator.choice(rows[paired[label]], 2, replace=False) for label in chosen])
             optimizer.zero_grad()

@@ -47,7 +47,7 @@ class Fold:
 
 
 def folds(learned: Sequence[Example], frozen: Sequence[Example], authors: Sequence[str]) -> list[Fold]:
-    found = [Fold("h1 to h5 (frozen)", learned, frozen, [row for row in learned if row.author == authors[0]])]
+    found = [Fold("h1 to h7 (frozen)", learned, frozen, [row for row in learned if row.author == authors[0]])]
     for author in authors:
         judged = [row for row in learned if row.author == author]
         found.append(Fold(author, [row for row in learned if row.author != author], judged, frozen))
