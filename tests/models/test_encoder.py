@@ -36,7 +36,9 @@ def test_capitals_are_read_in_small_letters_but_for_short_words(encoder: Encoder
     assert np.allclose(shouted, said, atol=1e-4)
     short, small = encoder.encode(["SAV ?", "sav ?"])
     assert not np.allclose(short, small, atol=1e-2)
-    named, plain = encoder.encode(["Ma commande CMD-2026-104233 de chez IKEA", "ma commande cmd-2026-104233 de chez ikea"])
+    named, plain = encoder.encode(
+        ["Ma commande CMD-2026-104233 de chez IKEA", "ma commande cmd-2026-104233 de chez ikea"]
+    )
     assert not np.allclose(named, plain, atol=1e-2)
 
 
